@@ -1,0 +1,307 @@
+"""A spoken conversation as a state machine: events and a time go in, commands come out. It imports neither asyncio nor Ray nor a model.
+
+Theory of operation
+1. An utterance begins with speech (or with the first audio, under push to talk), and gets the id of the item that it will become. Its audio goes
+   to speech-to-text by itself; here are only its borders.
+2. When the turn is over the utterance is committed: the item joins the history at once, without text; the text follows.
+3. A response is created at once too, but the language model is asked only when every utterance in the history has its text.
+4. At most one response of the conversation is live; out-of-band responses run beside it and leave no trace in the history.
+5. When the user speaks over the agent the response is cancelled, and the answer is cut to what can have been played by now: every later prompt holds
+   only that. A client that knows better says so (`ItemTruncated`), and is believed.
+6. Late results carry the id of their response or item, and mean nothing once that is over.
+7. `deadline` is the next time at which `DeadlinePassed` is wanted.
+"""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import assert_never
+
+from serve_app.core import commands as told
+from serve_app.core import events as ev
+from serve_app.core.commands import Command, Tell, problem
+from serve_app.core.config import Config, ResponseRequest
+from serve_app.core.items import Item, ItemReference, Kind, Message, Part, Role
+from serve_app.core.language import Prompt
+from serve_app.core.memory import Memory
+from serve_app.core.prompts import INAUDIBLE, chat_messages
+from serve_app.core.response import Manner, Marks, Response
+
+SHORTEST_COMMIT_S = 0.1
+"""Less audio than this cannot be committed (OpenAI Realtime: input_audio_buffer_commit_empty)."""
+
+
+@dataclass(slots=True)
+class _Utterance:
+    """What is being said now."""
+
+    item_id: str
+    told: bool
+    """Whether the client was told that it started (not under push to talk)."""
+
+
+class Conversation:
+    def __init__(self, config: Config, new_id: Callable[[str], str], expires_at: float | None = None) -> None:
+        """`new_id(kind)` gives a fresh id for an "item", "resp" or "call". `expires_at`: the clock time at which the session is at its longest."""
+        self.config = config
+        self.memory = Memory()
+        self._new_id = new_id
+        self._expires_at = expires_at
+        self._utterance: _Utterance | None = None
+        self._untranscribed: dict[str, int] = {}  # item id -> how many characters of its transcript were told
+        self._responses: dict[str, Response] = {}
+        self._default: Response | None = None
+        self._marks: dict[str, Marks] = {}
+
+    @property
+    def deadline(self) -> float | None:
+        return self._expires_at
+
+    @property
+    def live_responses(self) -> int:
+        return len(self._responses)
+
+    def handle(self, event: ev.Event, now: float) -> list[Command]:
+        """What is to be done because of `event`, in order. `now` never goes back."""
+        match event:
+            case ev.SpeechStarted():
+                return self._speech_started(event, now)
+            case ev.SpeechStopped():
+                return self._speech_stopped(event, now)
+            case ev.BufferStarted():
+                return self._begin_utterance(event.start_s, told_of=False)
+            case ev.TranscriptGrew() | ev.TranscriptFinished() | ev.TranscriptFailed():
+                return self._transcript(event, now)
+            case ev.ReplyText() | ev.ReplyToolCall() | ev.ReplyFinished() | ev.ReplyFailed():
+                return self._reply(event, now)
+            case ev.ClauseAudio() | ev.ClauseSpoken() | ev.SpeakingFailed():
+                return self._speaking(event, now)
+            case ev.Configured():
+                return self._configured(event.config)
+            case ev.CommitAsked():
+                return self._commit_asked(event, now)
+            case ev.ClearAsked():
+                return self._clear()
+            case ev.ItemCreated() | ev.ItemDeleted() | ev.ItemAsked() | ev.ItemTruncated():
+                return self.memory.handle(event)
+            case ev.ResponseAsked():
+                return self._response_asked(event, now)
+            case ev.ResponseCancelled():
+                return self._response_cancelled(event)
+            case ev.DeadlinePassed():
+                return self._deadline_passed(now)
+            case _:
+                assert_never(event)
+
+    # --- turns --------------------------------------------------------------------------------------------------------------------------
+
+    def _speech_started(self, event: ev.SpeechStarted, now: float) -> list[Command]:
+        policy = self.config.turn_taking
+        interrupted: list[Command] = []
+        if policy is not None and policy.interrupt_response:
+            interrupted = self._interrupt(now)
+        begun = self._begin_utterance(event.start_s, told_of=True)
+        return [*begun, *interrupted]
+
+    def _begin_utterance(self, start_s: float, told_of: bool) -> list[Command]:
+        if self._utterance is not None:
+            return []
+        item_id = self._new_id("item")
+        self._utterance = _Utterance(item_id, told_of)
+        begin = told.BeginUtterance(item_id, start_s, self.config.hints)
+        return [Tell(told.UtteranceStarted(item_id, start_s)), begin] if told_of else [begin]
+
+    def _speech_stopped(self, event: ev.SpeechStopped, now: float) -> list[Command]:
+        if self._utterance is None:
+            return []
+        item_id = self._utterance.item_id
+        commands: list[Command] = [Tell(told.UtteranceStopped(item_id, event.end_s)), *self._commit(item_id)]
+        marks = Marks(over_at=now, endpoint_s=event.end_s - event.last_speech_s)
+        self._marks[item_id] = marks
+        policy = self.config.turn_taking
+        if policy is not None and policy.create_response and self.config.responds and self._default is None:
+            commands += self._respond(ResponseRequest(), marks, for_utterance=item_id)
+        return commands
+
+    def _commit(self, item_id: str) -> list[Command]:
+        self._utterance = None
+        self._untranscribed[item_id] = 0
+        item = Message(item_id, Role.USER, [Part(Kind.INPUT_AUDIO)])
+        previous = self.memory.history.append(item)
+        return [
+            told.EndUtterance(item_id),
+            told.ForgetBuffer(),
+            Tell(told.UtteranceCommitted(item_id, previous)),
+            Tell(told.ItemAdded(deepcopy(item), previous)),
+            Tell(told.ItemDone(deepcopy(item), previous)),
+        ]
+
+    def _commit_asked(self, event: ev.CommitAsked, now: float) -> list[Command]:
+        if event.buffered_s < SHORTEST_COMMIT_S:
+            message = f"The input audio buffer holds {event.buffered_s * 1000:.0f} ms of audio; at least {SHORTEST_COMMIT_S * 1000:.0f} ms are needed to commit it."
+            return [problem(message, "input_audio_buffer_commit_empty", None, event.event_id)]
+        commands = [] if self._utterance else self._begin_utterance(0.0, told_of=False)
+        assert self._utterance is not None
+        item_id = self._utterance.item_id
+        self._marks[item_id] = Marks(over_at=now)
+        return commands + self._commit(item_id)
+
+    def _clear(self) -> list[Command]:
+        commands: list[Command] = [told.ForgetBuffer(), Tell(told.BufferCleared())]
+        return [*self._drop_utterance(), *commands]
+
+    def _drop_utterance(self) -> list[Command]:
+        if self._utterance is None:
+            return []
+        item_id, self._utterance = self._utterance.item_id, None
+        return [told.DropUtterance(item_id)]
+
+    def _configured(self, config: Config) -> list[Command]:
+        changed = config.turn_taking != self.config.turn_taking
+        self.config = config
+        return [*self._drop_utterance(), told.ForgetBuffer()] if changed and self._utterance else []
+
+    # --- transcripts --------------------------------------------------------------------------------------------------------------------
+
+    def _transcript(self, event: ev.TranscriptGrew | ev.TranscriptFinished | ev.TranscriptFailed, now: float) -> list[Command]:
+        if event.item_id not in self._untranscribed:
+            return []
+        match event:
+            case ev.TranscriptGrew():
+                return self._tell_transcript(event.item_id, event.text)
+            case ev.TranscriptFinished():
+                commands = self._tell_transcript(event.item_id, event.text)
+                if self.config.transcribes:
+                    commands.append(Tell(told.TranscriptCompleted(event.item_id, event.text, event.audio_s)))
+                return commands + self._transcribed(event.item_id, event.text, now)
+            case ev.TranscriptFailed():
+                failed: list[Command] = [Tell(told.TranscriptionFailed(event.item_id, event.reason))] if self.config.transcribes else []
+                return failed + self._transcribed(event.item_id, INAUDIBLE, now)
+
+    def _tell_transcript(self, item_id: str, text: str) -> list[Command]:
+        told_chars = self._untranscribed[item_id]
+        self._untranscribed[item_id] = max(told_chars, len(text))
+        delta = text[told_chars:]
+        return [Tell(told.TranscriptDelta(item_id, delta))] if delta and self.config.transcribes else []
+
+    def _transcribed(self, item_id: str, text: str, now: float) -> list[Command]:
+        del self._untranscribed[item_id]
+        if item_id in self.memory.history:
+            item = self.memory.history[item_id]
+            assert isinstance(item, Message)
+            item.parts[0].text = text
+        if marks := self._marks.pop(item_id, None):
+            marks.transcript_at = now
+        return self._start_waiting(item_id if not text.strip() else None)
+
+    def _start_waiting(self, silent_item: str | None) -> list[Command]:
+        commands: list[Command] = []
+        for response in list(self._responses.values()):
+            if silent_item is not None and response.for_utterance == silent_item:
+                commands += self._settle(response, response.complete())
+            elif not response.started and not self._untranscribed:
+                commands += self._start(response)
+        return commands
+
+    # --- responses ----------------------------------------------------------------------------------------------------------------------
+
+    def _response_asked(self, event: ev.ResponseAsked, now: float) -> list[Command]:
+        if not self.config.responds:
+            return [problem("A transcription session makes no responses.", "invalid_event", None, event.event_id)]
+        if self._default is not None and not event.request.out_of_band:
+            message = f"Conversation already has an active response in progress: {self._default.id}. Wait until it is done, or cancel it."
+            return [problem(message, "conversation_already_has_active_response", None, event.event_id)]
+        for part in event.request.input or ():
+            if isinstance(part, ItemReference) and part.id not in self.memory.history:
+                return [problem(f"Item {part.id!r} does not exist.", "invalid_value", "response.input", event.event_id)]
+        pending = next(reversed(self._marks.values()), None)
+        return self._respond(event.request, pending or Marks(over_at=now))
+
+    def _respond(self, request: ResponseRequest, marks: Marks, for_utterance: str | None = None) -> list[Command]:
+        config = self.config
+        manner = Manner(
+            modality=request.modality or config.modality,
+            voice=request.voice or config.voice,
+            speed=request.speed or config.speed,
+            max_tokens=request.max_tokens or config.max_tokens,
+            metadata=request.metadata,
+        )
+        history = None if request.out_of_band else self.memory.history
+        response = Response(self._new_id("resp"), request, manner, marks, history, self._new_id)
+        response.for_utterance = for_utterance
+        self._responses[response.id] = response
+        if not request.out_of_band:
+            self._default = response
+        commands = response.created()
+        return commands if self._untranscribed else commands + self._start(response)
+
+    def _start(self, response: Response) -> list[Command]:
+        response.started = True
+        request, config = response.request, self.config
+        items = self.memory.history if request.input is None else [self._resolve(part) for part in request.input]
+        prompt = Prompt(
+            messages=chat_messages(config.instructions if request.instructions is None else request.instructions, items),
+            tools=config.tools if request.tools is None else request.tools,
+            tool_choice=request.tool_choice or config.tool_choice,
+            max_tokens=response.manner.max_tokens,
+            request_id=response.id,
+        )
+        return [told.StartReply(response.id, prompt)]
+
+    def _resolve(self, part: Item | ItemReference) -> Item:
+        return self.memory.history[part.id] if isinstance(part, ItemReference) else part
+
+    def _response_cancelled(self, event: ev.ResponseCancelled) -> list[Command]:
+        response = self._default if event.response_id is None else self._responses.get(event.response_id)
+        if response is None:
+            return [problem("Cancellation failed: no active response found.", "response_cancel_not_active", None, event.event_id)]
+        return self._settle(response, response.cancel("client_cancelled"))
+
+    def _reply(self, event: ev.ReplyText | ev.ReplyToolCall | ev.ReplyFinished | ev.ReplyFailed, now: float) -> list[Command]:
+        response = self._responses.get(event.response_id)
+        if response is None:
+            return []
+        match event:
+            case ev.ReplyText():
+                return response.text(event.text, now)
+            case ev.ReplyToolCall():
+                return response.tool_call(event.index, event.name, event.arguments, now)
+            case ev.ReplyFinished():
+                return self._settle(response, response.finished(event))
+            case ev.ReplyFailed():
+                return self._settle(response, response.fail(event.reason))
+
+    def _speaking(self, event: ev.ClauseAudio | ev.ClauseSpoken | ev.SpeakingFailed, now: float) -> list[Command]:
+        response = self._responses.get(event.response_id)
+        if response is None:
+            return []
+        match event:
+            case ev.ClauseAudio():
+                response.clause_audio(event, now)
+                self.memory.sent(response.spoken, event.duration_s, now)
+                return []
+            case ev.ClauseSpoken():
+                return self._settle(response, response.clause_spoken(event))
+            case ev.SpeakingFailed():
+                return self._settle(response, response.fail(event.reason))
+
+    def _settle(self, response: Response, commands: list[Command]) -> list[Command]:
+        if response.done:
+            self._responses.pop(response.id, None)
+            if self._default is response:
+                self._default = None
+        return commands
+
+    def _interrupt(self, now: float) -> list[Command]:
+        """The user speaks: what is live stops, and what cannot have been played by now leaves the memory."""
+        live = self._default
+        self.memory.interrupted(live.spoken if live else None, now)
+        return self._settle(live, live.cancel("turn_detected")) if live else []
+
+    # --- time ---------------------------------------------------------------------------------------------------------------------------
+
+    def _deadline_passed(self, now: float) -> list[Command]:
+        if self._expires_at is None or now < self._expires_at:
+            return []
+        self._expires_at = None
+        return [problem("The session has reached its longest duration.", "session_expired", None, None), told.HangUp(1001, "session_expired")]

@@ -1,0 +1,85 @@
+"""What was said and what was heard of it: the items of a conversation, and for each spoken answer how much of it reached the listener."""
+
+from copy import deepcopy
+
+from serve_app.core import commands as told
+from serve_app.core import events as ev
+from serve_app.core.commands import Command, Tell, problem
+from serve_app.core.items import History, Kind, Message
+from serve_app.core.playback import Playback
+from serve_app.core.truncation import SpokenAudio
+
+
+class Memory:
+    def __init__(self) -> None:
+        self.history = History()
+        self.playback = Playback()
+        self._spoken: dict[str, SpokenAudio] = {}  # by item id, in the order in which they were first heard
+
+    def handle(self, event: ev.ItemCreated | ev.ItemDeleted | ev.ItemAsked | ev.ItemTruncated) -> list[Command]:
+        match event:
+            case ev.ItemCreated():
+                return self._create(event)
+            case ev.ItemTruncated():
+                return self._truncate(event)
+            case ev.ItemDeleted(item_id, event_id):
+                if item_id not in self.history:
+                    return [_missing(item_id, "item_delete_invalid_item_id", event_id)]
+                self.history.remove(item_id)
+                self._spoken.pop(item_id, None)
+                return [Tell(told.ItemGone(item_id))]
+            case ev.ItemAsked(item_id, event_id):
+                if item_id not in self.history:
+                    return [_missing(item_id, "item_retrieve_invalid_item_id", event_id)]
+                return [Tell(told.ItemShown(deepcopy(self.history[item_id])))]
+
+    def sent(self, spoken: tuple[str, SpokenAudio] | None, duration_s: float, now: float) -> None:
+        """Audio of that item was handed to the client."""
+        self.playback.sent(duration_s, now)
+        if spoken is not None:
+            self._spoken.setdefault(*spoken)
+
+    def interrupted(self, live: tuple[str, SpokenAudio] | None, now: float) -> None:
+        """The listener stopped listening: cut the answers, the newest first, by what cannot have been played yet. `live` is the one still being
+        made: whatever of it was not sent is unheard too."""
+        unplayed_s = self.playback.ahead_s(now)
+        self.playback.flush(now)
+        if live is not None:
+            self._spoken.setdefault(*live)
+        for item_id, audio in reversed(self._spoken.items()):
+            is_live = live is not None and item_id == live[0]
+            if unplayed_s <= 0 and not is_live:
+                break
+            self._cut(item_id, audio.duration_s - unplayed_s)
+            unplayed_s -= audio.duration_s
+
+    def _create(self, event: ev.ItemCreated) -> list[Command]:
+        item, previous = event.item, event.previous
+        if item.id in self.history:
+            return [problem(f"Item {item.id!r} already exists.", "item_create_duplicate_item_id", "item.id", event.event_id)]
+        if previous not in (None, "root") and previous not in self.history:
+            return [problem(f"Item {previous!r} does not exist.", "item_create_invalid_previous_item_id", "previous_item_id", event.event_id)]
+        after = {None: self.history.last_id, "root": None}.get(previous, previous)
+        self.history.insert_after(after, item)
+        return [Tell(told.ItemAdded(deepcopy(item), after)), Tell(told.ItemDone(deepcopy(item), after))]
+
+    def _truncate(self, event: ev.ItemTruncated) -> list[Command]:
+        if event.item_id not in self.history:
+            return [_missing(event.item_id, "item_truncate_invalid_item_id", event.event_id)]
+        item = self.history[event.item_id]
+        if not isinstance(item, Message) or not item.parts or item.parts[0].kind is not Kind.OUTPUT_AUDIO:
+            return [problem("Only audio of the assistant's messages can be truncated.", "invalid_value", "item_id", event.event_id)]
+        if event.content_index != 0:
+            return [problem(f"The message has no content at index {event.content_index}.", "invalid_value", "content_index", event.event_id)]
+        self._cut(event.item_id, event.played_s)
+        return [Tell(told.ItemCut(event.item_id, event.content_index, event.played_s))]
+
+    def _cut(self, item_id: str, played_s: float) -> None:
+        if item_id in self.history:
+            item = self.history[item_id]
+            assert isinstance(item, Message)
+            item.heard = self._spoken[item_id].heard(played_s) if item_id in self._spoken else ""
+
+
+def _missing(item_id: str, code: str, event_id: str | None) -> Command:
+    return problem(f"Item {item_id!r} does not exist.", code, "item_id", event_id)

@@ -1,0 +1,51 @@
+"""From the items of a conversation to the messages that a language model reads."""
+
+from collections.abc import Iterable, Iterator
+
+from serve_app.core.items import FunctionCall, FunctionCallOutput, Item, Message, Role, Status
+from serve_app.core.language import ChatMessage, ToolCall
+
+INAUDIBLE = "(Something was said here that could not be understood.)"
+"""Stands for an utterance whose transcription failed, so that the model can ask again."""
+
+
+def chat_messages(instructions: str, items: Iterable[Item]) -> tuple[ChatMessage, ...]:
+    """The system message first; an interrupted answer as far as it was heard; what has no words left out; neighbours of one role joined,
+    because some chat templates refuse two user messages in a row."""
+    messages = [ChatMessage("system", instructions)] if instructions else []
+    for item in items:
+        for message in _of_item(item):
+            if messages and _joinable(messages[-1], message):
+                messages[-1] = _joined(messages[-1], message)
+            else:
+                messages.append(message)
+    return tuple(messages)
+
+
+def text_of(message: Message) -> str:
+    if message.heard is not None:
+        return message.heard
+    return " ".join(part.text for part in message.parts if part.text)
+
+
+def _of_item(item: Item) -> Iterator[ChatMessage]:
+    match item:
+        case Message():
+            text = text_of(item).strip()
+            if text and not (item.role is Role.ASSISTANT and item.status is Status.IN_PROGRESS):
+                yield ChatMessage(str(item.role), text)
+        case FunctionCall(status=Status.COMPLETED):
+            yield ChatMessage("assistant", "", tool_calls=(ToolCall(item.call_id, item.name, item.arguments),))
+        case FunctionCall():
+            return
+        case FunctionCallOutput():
+            yield ChatMessage("tool", item.output, call_id=item.call_id)
+
+
+def _joinable(first: ChatMessage, second: ChatMessage) -> bool:
+    return first.role == second.role and first.role in ("user", "assistant")
+
+
+def _joined(first: ChatMessage, second: ChatMessage) -> ChatMessage:
+    content = "\n".join(text for text in (first.content, second.content) if text)
+    return ChatMessage(first.role, content, first.tool_calls + second.tool_calls)

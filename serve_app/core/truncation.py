@@ -1,0 +1,69 @@
+"""Which words of an answer were heard, when only the first seconds of its audio were played."""
+
+import re
+from dataclasses import dataclass, field
+
+from serve_app.core.language import Word
+
+_WORD = re.compile(r"\s*\S+")
+
+SECONDS_A_CHARACTER = 0.065
+"""Kokoro's pace at speed 1 on English prose; used only while a clause's audio has not all been sent, so that its length is not known."""
+
+
+@dataclass(slots=True)
+class SpokenClause:
+    text: str
+    """As written; the clauses joined are the transcript."""
+    duration_s: float = 0.0
+    words: list[Word] = field(default_factory=list)
+    """Of the spoken form, whose words may be others than the written ones ("4" is "four"): only their number and times are used."""
+    complete: bool = False
+
+
+class SpokenAudio:
+    """The clauses of one item with the audio that was sent for each."""
+
+    def __init__(self) -> None:
+        self.clauses: dict[int, SpokenClause] = {}
+
+    def add(self, clause: int, text: str) -> None:
+        self.clauses[clause] = SpokenClause(text)
+
+    def grow(self, clause: int, duration_s: float, words: tuple[Word, ...]) -> None:
+        self.clauses[clause].duration_s += duration_s
+        self.clauses[clause].words += words
+
+    @property
+    def duration_s(self) -> float:
+        return sum(clause.duration_s for clause in self.clauses.values())
+
+    def heard(self, played_s: float) -> str:
+        """The written text of what was spoken within `played_s`, cut at a word. Within a clause by word times where the engine gave them,
+        by proportion of the audio otherwise."""
+        text = ""
+        for _, clause in sorted(self.clauses.items()):
+            if played_s <= 0 or clause.duration_s <= 0:
+                break
+            if clause.complete and played_s >= clause.duration_s:
+                text += clause.text
+            else:
+                text += _leading_words(clause.text, _share(clause, played_s))
+            played_s -= clause.duration_s
+        return text
+
+    @property
+    def timed_by_words(self) -> bool:
+        return any(clause.words for clause in self.clauses.values())
+
+
+def _share(clause: SpokenClause, played_s: float) -> float:
+    if clause.words:
+        return sum(word.end_s <= played_s for word in clause.words) / len(clause.words)
+    whole_s = clause.duration_s if clause.complete else max(clause.duration_s, len(clause.text) * SECONDS_A_CHARACTER)
+    return min(1.0, played_s / whole_s)
+
+
+def _leading_words(text: str, share: float) -> str:
+    words = _WORD.findall(text)
+    return "".join(words[: int(len(words) * share)])
