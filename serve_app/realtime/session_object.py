@@ -1,0 +1,212 @@
+"""The session object: what it holds, how an update is merged into it, what the conversation makes of it.
+
+Merge rules (shared by every client of the protocol): only the fields present change; "", [] and null clear; the voice is fixed after the first
+audio out. Models and voices that are not served are taken and mapped; the echoed session says to what.
+"""
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from serve_app.core.config import Config, Modality, SemanticVad, ServerVad, TurnTaking
+from serve_app.core.language import Hints, Tool
+from serve_app.realtime.client_events import FunctionTool, SessionUpdateBody, ToolChoiceFunction, VoiceId
+from serve_app.realtime.errors import ProtocolError
+from serve_app.realtime.voices import served_voice
+
+LONGEST_SILENCE_S = {"low": 8.0, "medium": 4.0, "high": 2.0, "auto": 4.0}
+"""Of semantic_vad, by eagerness (OpenAI's documented limits)."""
+
+SERVER_VAD = {
+    "type": "server_vad",
+    "threshold": 0.5,
+    "prefix_padding_ms": 300,
+    "silence_duration_ms": 500,
+    "idle_timeout_ms": None,
+    "create_response": True,
+    "interrupt_response": True,
+}
+SEMANTIC_VAD = {"type": "semantic_vad", "eagerness": "auto", "create_response": True, "interrupt_response": True}
+TRANSCRIPTION = {"model": None, "language": None, "prompt": None}
+_PCM = {"type": "audio/pcm", "rate": 24_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What this server has, in the words of the session object."""
+
+    model: str
+    transcription_model: str
+    voice: str
+    voices: tuple[str, ...]
+    instructions: str = ""
+
+
+class SessionObject:
+    """One session's settings in the wire's shape."""
+
+    def __init__(self, session_id: str, served: Served, expires_at: int, transcription_only: bool = False) -> None:
+        """`expires_at`: seconds since 1970."""
+        self._served = served
+        self._voice_fixed = False
+        self._body: dict[str, Any] = {
+            "type": "transcription" if transcription_only else "realtime",
+            "object": "realtime.session",
+            "id": session_id,
+            "model": served.model,
+            "output_modalities": ["audio"],
+            "instructions": served.instructions,
+            "tools": [],
+            "tool_choice": "auto",
+            "max_output_tokens": "inf",
+            "tracing": None,
+            "truncation": "auto",
+            "prompt": None,
+            "expires_at": expires_at,
+            "audio": {
+                "input": {"format": dict(_PCM), "transcription": None, "noise_reduction": None, "turn_detection": dict(SERVER_VAD)},
+                "output": {"format": dict(_PCM), "voice": served.voice, "speed": 1.0},
+            },
+            "include": None,
+        }
+        if transcription_only:
+            self._body["audio"]["input"]["transcription"] = {**TRANSCRIPTION, "model": served.transcription_model}
+
+    @property
+    def id(self) -> str:
+        return str(self._body["id"])
+
+    @property
+    def input_format(self) -> str:
+        return str(self._body["audio"]["input"]["format"]["type"])
+
+    @property
+    def output_format(self) -> str:
+        return str(self._body["audio"]["output"]["format"]["type"])
+
+    def wire(self) -> dict[str, Any]:
+        body = deepcopy(self._body)
+        if body["type"] == "transcription":
+            return {key: body[key] for key in ("type", "object", "id", "expires_at", "include")} | {"audio": {"input": body["audio"]["input"]}}
+        return body
+
+    def fix_voice(self) -> None:
+        """The first audio is out."""
+        self._voice_fixed = True
+
+    def update(self, update: SessionUpdateBody) -> None:
+        """Merge. Raises ProtocolError, and then nothing has changed."""
+        body = deepcopy(self._body)
+        if update.type is not None and update.type != body["type"]:
+            raise ProtocolError("The type of a session cannot be changed.", "invalid_value", "session.type")
+        for name in update.model_fields_set - {"type", "model", "audio"}:
+            body[name] = _cleared(name) if getattr(update, name) is None else _plain(getattr(update, name))
+        if update.audio is not None and update.audio.input is not None:
+            self._merge_input(body["audio"]["input"], update.audio.input)
+        if update.audio is not None and update.audio.output is not None:
+            self._merge_output(body["audio"]["output"], update.audio.output)
+        self._body = body
+
+    def config(self) -> Config:
+        """The same, as the conversation takes it."""
+        body = self._body
+        transcription = body["audio"]["input"]["transcription"]
+        return Config(
+            instructions=body["instructions"],
+            modality=Modality(body["output_modalities"][0]),
+            turn_taking=_turn_taking(body["audio"]["input"]["turn_detection"]),
+            responds=body["type"] == "realtime",
+            transcribes=transcription is not None,
+            hints=_hints(transcription),
+            voice=body["audio"]["output"]["voice"],
+            speed=body["audio"]["output"]["speed"],
+            tools=tools_of(body["tools"]),
+            tool_choice=body["tool_choice"] if isinstance(body["tool_choice"], str) else body["tool_choice"]["name"],
+            max_tokens=None if body["max_output_tokens"] == "inf" else body["max_output_tokens"],
+        )
+
+    def voice_for(self, asked: str | VoiceId | None) -> str | None:
+        """The served voice for what a client names; None stays None."""
+        if asked is None:
+            return None
+        return served_voice(asked.id if isinstance(asked, VoiceId) else asked, self._served.voices, self._served.voice)
+
+    def _merge_input(self, body: dict[str, Any], update: Any) -> None:
+        for name in update.model_fields_set:
+            value = getattr(update, name)
+            match name:
+                case "format":
+                    body[name] = dict(_PCM) if value is None or value.type == "audio/pcm" else {"type": value.type}
+                case "transcription" if value is not None:
+                    body[name] = {**(body[name] or TRANSCRIPTION), **_plain(value), "model": self._served.transcription_model}
+                case "turn_detection" if value is not None:
+                    defaults = SERVER_VAD if value.type == "server_vad" else SEMANTIC_VAD
+                    current = body[name] if body[name] and body[name]["type"] == value.type else defaults
+                    body[name] = {**current, **_plain(value)}
+                case _:
+                    body[name] = None if value is None else _plain(value)
+
+    def _merge_output(self, body: dict[str, Any], update: Any) -> None:
+        if update.format is not None:
+            body["format"] = dict(_PCM) if update.format.type == "audio/pcm" else {"type": update.format.type}
+        if update.speed is not None:
+            body["speed"] = update.speed
+        voice = self.voice_for(update.voice)
+        if voice is not None and voice != body["voice"]:
+            if self._voice_fixed:
+                message = "The voice cannot be changed once the session has produced audio."
+                raise ProtocolError(message, "cannot_update_voice", "session.audio.output.voice")
+            body["voice"] = voice
+
+
+def tools_of(tools: list[dict[str, Any]] | list[FunctionTool]) -> tuple[Tool, ...]:
+    plain = [tool if isinstance(tool, dict) else _plain(tool) for tool in tools]
+    return tuple(
+        Tool(tool["name"], tool.get("description") or "", tool.get("parameters") or {"type": "object", "properties": {}}) for tool in plain
+    )
+
+
+def tool_choice_of(choice: str | ToolChoiceFunction | None) -> str | None:
+    return choice.name if isinstance(choice, ToolChoiceFunction) else choice
+
+
+def _cleared(name: str) -> Any:
+    return {"instructions": "", "tools": [], "tool_choice": "auto", "max_output_tokens": "inf", "truncation": "auto"}.get(
+        name, ["audio"] if name == "output_modalities" else None
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(exclude_unset=True)
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return value
+
+
+def _turn_taking(body: dict[str, Any] | None) -> TurnTaking:
+    if body is None:
+        return None
+    create, interrupt = body["create_response"] is not False, body["interrupt_response"] is not False
+    if body["type"] == "semantic_vad":
+        return SemanticVad(LONGEST_SILENCE_S[body["eagerness"] or "auto"], create_response=create, interrupt_response=interrupt)
+    return ServerVad(
+        threshold=_or(body["threshold"], 0.5),
+        prefix_padding_s=_or(body["prefix_padding_ms"], 300) / 1000,
+        silence_s=_or(body["silence_duration_ms"], 500) / 1000,
+        idle_timeout_s=body["idle_timeout_ms"] and body["idle_timeout_ms"] / 1000,
+        create_response=create,
+        interrupt_response=interrupt,
+    )
+
+
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def _hints(transcription: dict[str, Any] | None) -> Hints:
+    if transcription is None:
+        return Hints()
+    return Hints(transcription.get("language"), transcription.get("prompt") or "", tuple(transcription.get("keywords") or ()))
