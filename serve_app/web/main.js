@@ -1,0 +1,133 @@
+// Joins the parts: the button, the microphone, the connection, the conversation, the player, the view.
+
+import { Microphone, Player, SoundError } from "./audio.js";
+import { Connection, realtimeAddress } from "./connection.js";
+import { Conversation, Phase } from "./conversation.js";
+import { toBase64 } from "./pcm.js";
+import { View } from "./view.js";
+
+const voiceChoice = document.getElementById("voice");
+const keyField = document.getElementById("key");
+const textField = document.getElementById("text");
+const view = new View();
+
+let conversation = null;
+let isListening = false;
+
+const connection = new Connection(receive, closed);
+const player = new Player(
+  (itemId, samples) => conversation?.playedTo(itemId, samples),
+  () => conversation?.playedAll(),
+);
+const microphone = new Microphone((pcm, peak) => {
+  connection.send({ type: "input_audio_buffer.append", audio: toBase64(pcm) });
+  view.showLevel(peak);
+});
+
+function sessionSettings() {
+  return {
+    type: "realtime",
+    output_modalities: ["audio"],
+    audio: {
+      input: {
+        format: { type: "audio/pcm", rate: 24000 },
+        transcription: { model: "whisper-1" },
+        turn_detection: { type: "semantic_vad", eagerness: "auto", create_response: true, interrupt_response: true },
+      },
+      output: { format: { type: "audio/pcm", rate: 24000 }, voice: voiceChoice.value },
+    },
+  };
+}
+
+async function connect() {
+  if (connection.isOpen) return true;
+  conversation = new Conversation(
+    (item) => view.showItem(item),
+    (phase) => view.showPhase(phase, isListening),
+  );
+  const opened = await connection.open(realtimeAddress(location.href), keyField.value.trim());
+  if (opened) connection.send({ type: "session.update", session: sessionSettings() });
+  return opened;
+}
+
+function receive(event) {
+  if (event.type === "error" && event.error.code !== "response_cancel_not_active") view.showTrouble(`${event.error.message} You can go on talking.`);
+  else if (event.type === "session.created") view.divide("A new conversation");
+  perform(conversation.receive(event));
+}
+
+async function perform(commands) {
+  for (const { play, stop, send } of commands) {
+    if (play) player.play(play.itemId, play.samples);
+    if (send) connection.send(send);
+    if (stop) await perform(conversation.stoppedAt(await player.stop()));
+  }
+}
+
+function closed(sentence) {
+  if (sentence === null) return;
+  stopListening();
+  player.stop();
+  view.showPhase(Phase.IDLE, false);
+  view.showTrouble(sentence);
+}
+
+async function startListening() {
+  try {
+    await player.start();
+    await microphone.start();
+  } catch (error) {
+    view.showTrouble(error instanceof SoundError ? error.message : `Sound could not be started: ${error.message}`);
+    return;
+  }
+  isListening = true;
+  view.showButton(true);
+  if (await connect()) view.showPhase(conversation.phase, true);
+}
+
+function stopListening() {
+  microphone.stop();
+  isListening = false;
+  view.showLevel(0);
+  view.showButton(false);
+}
+
+function hangUp() {
+  stopListening();
+  player.stop();
+  connection.close();
+  view.showPhase(Phase.IDLE, false);
+}
+
+async function say(text) {
+  await player.start();
+  if (!(await connect())) return;
+  await perform(conversation.interrupt());
+  const item = { type: "message", role: "user", content: [{ type: "input_text", text }] };
+  connection.send({ type: "conversation.item.create", item });
+  connection.send({ type: "response.create" });
+}
+
+async function changeVoice() {
+  if (!connection.isOpen) return;
+  if (!conversation.hasSpoken) {
+    connection.send({ type: "session.update", session: sessionSettings() });
+    return;
+  }
+  // The voice is fixed after the first audio of a session, so another one needs another session.
+  player.stop();
+  connection.close();
+  await connect();
+}
+
+document.getElementById("talk").addEventListener("click", () => (isListening ? hangUp() : startListening()));
+voiceChoice.addEventListener("change", changeVoice);
+document.getElementById("type").addEventListener("submit", (submission) => {
+  submission.preventDefault();
+  const text = textField.value.trim();
+  textField.value = "";
+  if (text) say(text);
+});
+document.addEventListener("keydown", ({ key }) => {
+  if (key === "Escape" && conversation && connection.isOpen) perform(conversation.interrupt());
+});
