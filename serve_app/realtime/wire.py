@@ -25,6 +25,7 @@ class AudioAppended:
     """Audio in the session's input format."""
 
     audio: bytes
+    event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Wire:
         try:
             match event:
                 case client.Append():
-                    return Received([AudioAppended(_decoded(event.audio))])
+                    return Received([AudioAppended(_decoded(event.audio), event.event_id)])
                 case client.SessionUpdate():
                     self.session.update(event.session)
                     updated = self.stamp({"type": "session.updated", "session": self.session.wire()})

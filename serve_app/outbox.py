@@ -1,0 +1,69 @@
+"""What goes to one client, in order. Events are put and forgotten; audio is awaited, so that a client that reads slowly slows its own audio only."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from serve_app.errors import SparkvoxError
+
+
+class ClientStalled(SparkvoxError):
+    """The client has not read for too long, or too much waits for it."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    text: str
+    sent: asyncio.Future[None] | None = None
+
+
+class Outbox:
+    def __init__(self, send: Callable[[str], Awaitable[None]], most_bytes: int, longest_s: float) -> None:
+        """`most_bytes`: how much may wait; `longest_s`: how long one send may take. Beyond either `run` raises ClientStalled."""
+        self._send = send
+        self._most_bytes = most_bytes
+        self._longest_s = longest_s
+        self._waiting: deque[_Waiting] = deque()
+        self._bytes = 0
+        self._news = asyncio.Event()
+
+    def put(self, text: str) -> None:
+        self._add(_Waiting(text))
+
+    async def send(self, text: str) -> None:
+        """Returns when it was handed to the network. Cancelled while it waits, it is never sent."""
+        sent = asyncio.get_running_loop().create_future()
+        self._add(_Waiting(text, sent))
+        await sent
+
+    async def run(self) -> None:
+        """Sends until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._waiting:
+                await self._send_next(self._waiting.popleft())
+
+    async def flush(self) -> None:
+        """Sends what waits; for the last words of a session whose `run` has ended."""
+        while self._waiting:
+            await self._send_next(self._waiting.popleft())
+
+    def _add(self, waiting: _Waiting) -> None:
+        self._waiting.append(waiting)
+        self._bytes += len(waiting.text)
+        self._news.set()
+
+    async def _send_next(self, next_one: _Waiting) -> None:
+        self._bytes -= len(next_one.text)
+        if next_one.sent is not None and next_one.sent.cancelled():
+            return
+        if self._bytes > self._most_bytes:
+            raise ClientStalled(f"more than {self._most_bytes} bytes wait for a client that does not read")
+        try:
+            await asyncio.wait_for(self._send(next_one.text), self._longest_s)
+        except TimeoutError as error:
+            raise ClientStalled(f"the client has not read for {self._longest_s:.0f} s") from error
+        if next_one.sent is not None and not next_one.sent.done():
+            next_one.sent.set_result(None)

@@ -1,0 +1,132 @@
+"""The work of one response: the language model writes, the clauses are spoken one after the other, the audio goes out ahead of playback by a bound.
+
+What happens is told to the conversation as events; nothing is decided here.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from serve_app.core import commands as told
+from serve_app.core import events as ev
+from serve_app.core.language import Prompt
+from serve_app.engines import Engines, Pcm, ReplyEnd, ReplyPiece, Sound, Speech, TextDelta, ToolCallDelta
+from serve_app.errors import SparkvoxError
+from serve_app.speech_text import speakable
+
+PIECES_AHEAD = 64
+"""Pieces of audio that are made while earlier ones wait for their time: some seconds, so that the next clause is ready when this one ends."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    clause: told.Speak
+    sound: Sound | None
+    """None: the clause is complete."""
+
+
+class Responding:
+    def __init__(
+        self,
+        response_id: str,
+        engines: Engines,
+        post: Callable[[ev.Event], None],
+        send_audio: Callable[[told.At, Pcm], Awaitable[float]],
+        wait_for_room: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`send_audio` returns the duration in seconds of what was sent. `wait_for_room` returns when playback has caught up enough."""
+        self.id = response_id
+        self._engines = engines
+        self._post = post
+        self._send_audio = send_audio
+        self._wait_for_room = wait_for_room
+        self._clauses: asyncio.Queue[told.Speak] = asyncio.Queue()
+        self._pieces: asyncio.Queue[_Piece] = asyncio.Queue(PIECES_AHEAD)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopped = False
+
+    def reply(self, prompt: Prompt) -> None:
+        self._tasks.append(asyncio.create_task(self._reply(prompt)))
+
+    def speak(self, clause: told.Speak) -> None:
+        if self._clauses.empty() and not any(task.get_name() == "making" for task in self._tasks):
+            self._tasks.append(asyncio.create_task(self._make(), name="making"))
+            self._tasks.append(asyncio.create_task(self._play()))
+        self._clauses.put_nowait(clause)
+
+    def stop(self) -> list[asyncio.Task[None]]:
+        """At once; the tasks are returned so that whoever ends a session can wait for them."""
+        self._stopped = True
+        for task in self._tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
+        return self._tasks
+
+    async def _reply(self, prompt: Prompt) -> None:
+        try:
+            async with aclosing(_generator(self._engines.language_model.reply(prompt))) as pieces:
+                async for piece in pieces:
+                    self._post(self._written(piece))
+        except Exception as error:
+            self._post(ev.ReplyFailed(self.id, _reason(error, "The language model failed")))
+
+    def _written(self, piece: ReplyPiece) -> ev.Event:
+        match piece:
+            case TextDelta(text):
+                return ev.ReplyText(self.id, text)
+            case ToolCallDelta(index, name, arguments):
+                return ev.ReplyToolCall(self.id, index, name, arguments)
+            case ReplyEnd():
+                return ev.ReplyFinished(self.id, piece.finish, piece.prompt_tokens, piece.reply_tokens, piece.cached_tokens)
+
+    async def _make(self) -> None:
+        """Speaks the clauses into a short queue."""
+        try:
+            while True:
+                clause = await self._clauses.get()
+                text = speakable(clause.text)
+                if text:
+                    await self._make_clause(clause, text)
+                await self._pieces.put(_Piece(clause, None))
+        except Exception as error:
+            self._post(ev.SpeakingFailed(self.id, _reason(error, "Text-to-speech failed")))
+
+    async def _make_clause(self, clause: told.Speak, text: str) -> None:
+        sounds = self._engines.text_to_speech.speak(Speech(text, clause.voice, clause.speed))
+        async with aclosing(_generator(sounds)) as pieces:
+            async for sound in pieces:
+                await self._pieces.put(_Piece(clause, sound))
+
+    async def _play(self) -> None:
+        """Sends what was made, not further ahead of playback than the bound."""
+        while not self._stopped:
+            piece = await self._pieces.get()
+            clause = piece.clause
+            if piece.sound is None:
+                self._post(ev.ClauseSpoken(self.id, clause.clause))
+                continue
+            await self._wait_for_room()
+            sent_s = await self._send_audio(told.At(self.id, clause.item_id, clause.output_index), piece.sound.pcm)
+            self._post(ev.ClauseAudio(self.id, clause.clause, sent_s, piece.sound.words))
+
+
+def _generator(pieces: Any) -> Any:
+    """Engines' streams are async generators; the Protocol only promises an iterator, so that a wrapper may be one too."""
+    return pieces if hasattr(pieces, "aclose") else _wrapped(pieces)
+
+
+async def _wrapped(pieces: Any) -> Any:
+    async for piece in pieces:
+        yield piece
+
+
+def _reason(error: Exception, what: str) -> str:
+    if isinstance(error, SparkvoxError):
+        return f"{what}: {error}"
+    log.exception("%s", what, exc_info=error)
+    return f"{what}."

@@ -1,0 +1,300 @@
+"""One conversation with one client: the only place that waits.
+
+    client messages ─> wire ─> events ─┐                         ┌─> tell the client
+    audio ─> hearing ─> sparse events ─┼─> Conversation.handle ──┼─> hearing (borders of utterances)
+    engines' results ─> events ────────┘      commands           └─> responding (write, speak, stop)
+
+`post` hands one event to the conversation and performs what it commands, to the end, before the next event; `perform` starts work and never waits.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+
+from serve_app.codec import Codec
+from serve_app.core import commands as told
+from serve_app.core import events as ev
+from serve_app.core.conversation import Conversation
+from serve_app.engines import Ear, Engines, Failed, Final, HearingResult, Partial, Pcm
+from serve_app.errors import EngineBusy, EngineGone, SparkvoxError
+from serve_app.hearing import Hearing
+from serve_app.outbox import ClientStalled, Outbox
+from serve_app.realtime import render
+from serve_app.realtime.session_object import Served, SessionObject
+from serve_app.realtime.wire import AudioAppended, Commit, Received, Wire
+from serve_app.responding import Responding
+
+log = logging.getLogger(__name__)
+
+
+class Disconnected(SparkvoxError):
+    """The client is gone."""
+
+
+class _HungUp(Exception):
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code, self.reason = code, reason
+
+
+class Transport(Protocol):
+    """A websocket that was accepted."""
+
+    async def receive(self) -> str | bytes:
+        """Raises Disconnected."""
+
+    async def send(self, text: str) -> None:
+        """Raises Disconnected."""
+
+    async def close(self, code: int, reason: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    served: Served
+    longest_s: float = 3600.0
+    """After this much time the session ends with session_expired."""
+    lead_s: float = 4.0
+    """How far audio may be sent ahead of its playback."""
+    unsent_bytes: int = 8 * 1024 * 1024
+    stalled_s: float = 60.0
+    timings: bool = False
+    """The client asked for the timings of its turns."""
+    transcription_only: bool = False
+
+
+def new_id(kind: str) -> str:
+    return f"{kind}_{secrets.token_urlsafe(12)}"
+
+
+async def drive(transport: Transport, engines: Engines, options: SessionOptions) -> None:
+    """Runs until the client leaves, the session expires or fails. Leaves nothing behind."""
+    session_id = new_id("sess")
+    try:
+        ear = await engines.speech_to_text.open(session_id)
+    except (EngineBusy, EngineGone) as busy:
+        await refuse(transport, f"The server takes no more sessions now: {busy}")
+        return
+    session = Session(session_id, transport, engines, ear, options)
+    try:
+        await session.run()
+    finally:
+        await session.close()
+
+
+async def refuse(transport: Transport, message: str) -> None:
+    """An error the client can read, then the close code that well-made clients retry."""
+    event = render.error(message, "server_busy", None, None, "server_error")
+    try:
+        await transport.send(_json({"event_id": new_id("event"), **event}))
+        await transport.close(1013, "try again later")
+    except Disconnected:
+        pass
+
+
+class Session:
+    def __init__(self, session_id: str, transport: Transport, engines: Engines, ear: Ear, options: SessionOptions) -> None:
+        session = SessionObject(session_id, options.served, int(time.time() + options.longest_s), options.transcription_only)
+        self._clock = time.monotonic
+        self._transport = transport
+        self._engines = engines
+        self._options = options
+        self._wire = Wire(session, new_id, options.timings)
+        self._conversation = Conversation(session.config(), new_id, self._clock() + options.longest_s)
+        self._hearing = Hearing(engines.voice_activity, engines.turn_detector, ear, self.post)
+        self._hearing.configure(session.config().turn_taking)
+        self._outbox = Outbox(transport.send, options.unsent_bytes, options.stalled_s)
+        self._events: deque[ev.Event] = deque()
+        self._posting = False
+        self._responding: dict[str, Responding] = {}
+        self._ending: list[asyncio.Task[None]] = []
+        self._open_items: set[str] = set()  # utterances that speech-to-text still owes a text
+        self._hang_up: asyncio.Future[told.HangUp] = asyncio.get_running_loop().create_future()
+        self._codec = Codec()
+
+    async def run(self) -> None:
+        self._outbox.put(_json(self._wire.opening()))
+        try:
+            await _first_of(self._read(), self._listen(), self._outbox.run(), self._keep_time(), self._until_hung_up())
+        except Disconnected:
+            return
+        except _HungUp as end:
+            await self._leave(end.code, end.reason)
+        except ClientStalled as stalled:
+            log.warning("session %s ends: %s", self._wire.session.id, stalled)
+            await self._transport.close(1013, "client does not read")
+        except Exception:
+            log.exception("session %s failed", self._wire.session.id)
+            self._outbox.put(_json(self._wire.stamp(render.error("The server failed.", "internal_error", None, None, "server_error"))))
+            await self._leave(1011, "internal error")
+
+    async def close(self) -> None:
+        """Stops all work and waits for its end."""
+        self._hearing.close()
+        for response_id in list(self._responding):
+            self._stop(response_id)
+        await asyncio.gather(*self._ending, return_exceptions=True)
+        await self._hearing.ear.close()
+
+    def post(self, event: ev.Event) -> None:
+        """Events that arise while one is handled wait for their turn."""
+        self._events.append(event)
+        if self._posting:
+            return
+        self._posting = True
+        try:
+            while self._events:
+                for command in self._conversation.handle(self._events.popleft(), self._clock()):
+                    self._perform(command)
+        finally:
+            self._posting = False
+
+    # --- what is waited for -------------------------------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        while True:
+            await self._take(self._wire.receive(await self._transport.receive()))
+
+    async def _take(self, received: Received) -> None:
+        for event in received.events:
+            match event:
+                case AudioAppended():
+                    await self._append(event)
+                case Commit(event_id):
+                    self.post(ev.CommitAsked(self._hearing.buffered_s, event_id))
+                case ev.Configured(config):
+                    self._hearing.configure(config.turn_taking)
+                    self.post(event)
+                case _:
+                    self.post(event)
+        for reply in received.replies:
+            self._outbox.put(_json(reply))
+
+    async def _append(self, appended: AudioAppended) -> None:
+        try:
+            pcm = self._codec.heard(appended.audio, self._wire.session.input_format)
+        except ValueError as error:
+            problem = render.error(f"The audio cannot be read: {error}.", "invalid_value", "audio", appended.event_id)
+            self._outbox.put(_json(self._wire.stamp(problem)))
+            return
+        await self._hearing.append(pcm)
+
+    async def _listen(self) -> None:
+        """Results of speech-to-text; when its replica is lost, the utterances that it had are failed and another one is taken."""
+        while True:
+            try:
+                async for result in self._hearing.ear.results():
+                    self._heard(result)
+                return
+            except EngineGone as gone:
+                log.warning("session %s lost its speech-to-text: %s", self._wire.session.id, gone)
+            for item_id in list(self._open_items):
+                self._heard(Failed(item_id, "The replica of speech-to-text was lost."))
+            self._hearing.ear = await self._engines.speech_to_text.open(self._wire.session.id)
+
+    def _heard(self, result: HearingResult) -> None:
+        match result:
+            case Partial():
+                if result.stable_chars:
+                    self.post(ev.TranscriptGrew(result.utterance, result.text[: result.stable_chars]))
+            case Final():
+                self._open_items.discard(result.utterance)
+                self.post(ev.TranscriptFinished(result.utterance, result.text, result.audio_s))
+            case Failed():
+                self._open_items.discard(result.utterance)
+                self.post(ev.TranscriptFailed(result.utterance, result.reason))
+
+    async def _keep_time(self) -> None:
+        while (deadline := self._conversation.deadline) is not None:
+            await asyncio.sleep(max(0.0, deadline - self._clock()))
+            self.post(ev.DeadlinePassed())
+        await asyncio.Future()
+
+    async def _until_hung_up(self) -> None:
+        command = await self._hang_up
+        raise _HungUp(command.code, command.reason)
+
+    async def _leave(self, code: int, reason: str) -> None:
+        """The last words go out, then the close code."""
+        try:
+            await self._outbox.flush()
+            await self._transport.close(code, reason)
+        except (Disconnected, ClientStalled):
+            pass
+
+    # --- what is commanded --------------------------------------------------------------------------------------------------------------
+
+    def _perform(self, command: told.Command) -> None:
+        match command:
+            case told.Tell(what):
+                for event in self._wire.render(what):
+                    self._outbox.put(_json(event))
+                if isinstance(what, told.ResponseDone):
+                    self._stop(what.response.id)
+            case told.BeginUtterance(item_id, start_s, hints):
+                self._open_items.add(item_id)
+                self._to_ear(item_id, lambda: self._hearing.begin(item_id, start_s, hints))
+            case told.EndUtterance(item_id):
+                self._to_ear(item_id, lambda: self._hearing.end(item_id))
+            case told.DropUtterance(item_id):
+                self._open_items.discard(item_id)
+                self._to_ear(item_id, lambda: self._hearing.drop(item_id))
+            case told.ForgetBuffer():
+                self._hearing.forget()
+            case told.StartReply(response_id, prompt):
+                self._work_on(response_id).reply(prompt)
+            case told.Speak():
+                self._work_on(command.response_id).speak(command)
+            case told.StopReply(response_id):
+                self._stop(response_id)
+            case told.HangUp() if not self._hang_up.done():
+                self._hang_up.set_result(command)
+
+    def _to_ear(self, item_id: str, send: Callable[[], None]) -> None:
+        """A lost replica is noticed by `_listen`, which fails what is open; here it is only survived."""
+        try:
+            send()
+        except EngineGone:
+            log.debug("utterance %s could not be sent", item_id)
+
+    def _work_on(self, response_id: str) -> Responding:
+        if response_id not in self._responding:
+            self._responding[response_id] = Responding(response_id, self._engines, self.post, self._send_audio, self._wait_for_room)
+        return self._responding[response_id]
+
+    def _stop(self, response_id: str) -> None:
+        if responding := self._responding.pop(response_id, None):
+            self._ending = [task for task in self._ending if not task.done()] + responding.stop()
+
+    async def _send_audio(self, at: told.At, pcm: Pcm) -> float:
+        audio = self._codec.said(pcm, self._engines.text_to_speech.sample_rate, self._wire.session.output_format, at.response_id)
+        await self._outbox.send(_json(self._wire.audio_delta(at, audio)))
+        return len(pcm) / self._engines.text_to_speech.sample_rate
+
+    async def _wait_for_room(self) -> None:
+        while (too_much_s := self._conversation.memory.playback.ahead_s(self._clock()) - self._options.lead_s) > 0:
+            await asyncio.sleep(too_much_s)
+
+
+async def _first_of(*jobs: Coroutine[Any, Any, None]) -> None:
+    """Runs all until one ends; the others are cancelled and waited for; what that one raised is raised."""
+    tasks = [asyncio.create_task(job) for job in jobs]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+def _json(event: dict[str, Any]) -> str:
+    return orjson.dumps(event).decode()
