@@ -27,7 +27,8 @@ def convert(gguf: Path, out: Path) -> None:
     config = model.config.to_dict()
     # The weights are plain now; with this entry left in, a loader would take them for quantised ones.
     config.pop("quantization_config", None)
-    config["dtype"] = "bfloat16"
+    config.pop("_name_or_path", None)
+    config |= {"dtype": "bfloat16", "architectures": [type(model).__name__]}
     (out / "config.json").write_text(json.dumps(config, indent=2, default=str))
     save_file(_own_tensors(model), out / "model.safetensors", metadata={"format": "pt"})
 
