@@ -1,0 +1,84 @@
+"""The bytes on the socket between a gateway and its speech-to-text replica. One message a frame, self-delimited by the websocket:
+
+    kind (1 byte) | length of the utterance's name (1 byte) | name, UTF-8 | payload
+
+The payload of Audio is its samples, int16, little-endian; of Begin, Partial, Final and Failed JSON; of End and Drop nothing. `SUBPROTOCOL`
+names the version, so that two versions that meet refuse each other when they connect.
+"""
+
+from dataclasses import asdict
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import orjson
+
+from serve_app.engines import Audio, Begin, Drop, End, Failed, Final, HearingMessage, HearingResult, Hints, Partial, Word
+
+SUBPROTOCOL = "sparkvox.ear.1"
+
+
+class Kind(IntEnum):
+    BEGIN = 0
+    AUDIO = 1
+    END = 2
+    DROP = 3
+    PARTIAL = 4
+    FINAL = 5
+    FAILED = 6
+
+
+class BadFrame(ValueError):
+    """Not one of ours."""
+
+
+def encode(message: HearingMessage | HearingResult) -> bytes:
+    match message:
+        case Begin(utterance, hints):
+            return _frame(Kind.BEGIN, utterance, orjson.dumps(asdict(hints)))
+        case Audio(utterance, pcm):
+            return _frame(Kind.AUDIO, utterance, pcm.astype("<i2", copy=False).tobytes())
+        case End(utterance):
+            return _frame(Kind.END, utterance)
+        case Drop(utterance):
+            return _frame(Kind.DROP, utterance)
+        case Partial(utterance, text, stable_chars):
+            return _frame(Kind.PARTIAL, utterance, orjson.dumps({"text": text, "stable_chars": stable_chars}))
+        case Final(utterance):
+            return _frame(Kind.FINAL, utterance, orjson.dumps(asdict(message)))
+        case Failed(utterance, reason):
+            return _frame(Kind.FAILED, utterance, orjson.dumps({"reason": reason}))
+
+
+def decode(frame: bytes) -> HearingMessage | HearingResult:
+    """Raises `BadFrame`."""
+    try:
+        kind, length = frame[0], frame[1]
+        return _decoded(kind, frame[2 : 2 + length].decode(), frame[2 + length :])
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise BadFrame(f"not a frame of {SUBPROTOCOL}: {error}") from error
+
+
+def _frame(kind: int, utterance: str, payload: bytes = b"") -> bytes:
+    name = utterance.encode()
+    return bytes((kind, len(name))) + name + payload
+
+
+def _decoded(kind: int, utterance: str, payload: bytes) -> HearingMessage | HearingResult:
+    if kind == Kind.AUDIO:
+        return Audio(utterance, np.frombuffer(payload, "<i2").astype(np.int16, copy=False))
+    if kind == Kind.END:
+        return End(utterance)
+    if kind == Kind.DROP:
+        return Drop(utterance)
+    fields: dict[str, Any] = orjson.loads(payload)
+    match kind:
+        case Kind.BEGIN:
+            return Begin(utterance, Hints(**{**fields, "keywords": tuple(fields["keywords"])}))
+        case Kind.PARTIAL:
+            return Partial(utterance, **fields)
+        case Kind.FINAL:
+            return Final(**{**fields, "words": tuple(Word(**word) for word in fields["words"])})
+        case Kind.FAILED:
+            return Failed(utterance, **fields)
+    raise BadFrame(f"kind {kind} is unknown")

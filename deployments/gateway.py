@@ -1,0 +1,75 @@
+"""The ingress: sessions live here, beside the two small engines that every frame passes; the others are reached through handles."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from ray.serve.handle import DeploymentHandle
+from starlette.applications import Starlette
+
+from deployments.engines import create
+from deployments.front import Front, application
+from deployments.remote import RemoteLanguageModel, RemoteSpeechToText, RemoteTextToSpeech, answer
+from deployments.uvicorn_limits import raise_limits
+from serve_app.admission import Admission
+from serve_app.engines import Engines
+from serve_app.realtime.session_object import Served
+from serve_app.session import SessionOptions
+from serve_app.settings import Settings
+
+PROBE_S = 3.0
+"""How long a readiness probe waits for each deployment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handles:
+    stt: "DeploymentHandle[Any]"
+    llm: "DeploymentHandle[Any]"
+    tts: "DeploymentHandle[Any]"
+
+
+class Gateway:
+    """Ready once all engines are: the first session must not wait for weights."""
+
+    async def __init__(self, settings: Settings, stt: Any, llm: Any, tts: Any) -> None:
+        raise_limits(settings.session.max_message_bytes)
+        self._settings = settings
+        self._handles = Handles(stt, llm, tts)
+        warm_s = settings.models.warm_s
+        self._speech_to_text = RemoteSpeechToText(stt, warm_s)
+        self._text_to_speech = RemoteTextToSpeech(tts, warm_s)
+        self._engines = Engines(
+            voice_activity=create("voice_activity", settings.vad.engine, **settings.vad.options),
+            turn_detector=create("turn_detector", settings.turn.engine, **settings.turn.options),
+            speech_to_text=self._speech_to_text,
+            language_model=RemoteLanguageModel(llm, warm_s),
+            text_to_speech=self._text_to_speech,
+        )
+        await asyncio.gather(*(engine.warm() for engine in _all(self._engines)))
+
+    def __serve_build_asgi_app__(self) -> Starlette:
+        """Serve calls this after the constructor, where the handles are known (`serve.ingress()` without an application)."""
+        front = Front(self._engines, self._options(), self._settings, Admission(self._settings.session.max_sessions))
+        return application(front, self._ready, self._speech_to_text.counts)
+
+    async def _ready(self) -> dict[str, str]:
+        """What is wrong, by deployment; empty when all answer."""
+        names = ("stt", "llm", "tts")
+        calls = (answer(getattr(self._handles, name).ready.remote(), PROBE_S) for name in names)
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        return {name: str(result) for name, result in zip(names, answers, strict=True) if isinstance(result, Exception)}
+
+    def _options(self) -> SessionOptions:
+        settings = self._settings
+        served = Served(
+            model=settings.llm.model or settings.llm.engine,
+            transcription_model=settings.stt.engine,
+            voice=settings.tts.voice,
+            voices=self._text_to_speech.voices,
+            instructions=settings.llm.instructions,
+        )
+        return SessionOptions(served, longest_s=settings.session.max_s, lead_s=settings.session.lead_s)
+
+
+def _all(engines: Engines) -> tuple[Any, ...]:
+    return (engines.voice_activity, engines.turn_detector, engines.speech_to_text, engines.language_model, engines.text_to_speech)

@@ -1,0 +1,40 @@
+"""The language model as a deployment: text streams back by value."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from deployments.engines import create
+from deployments.health import check
+from serve_app.engines import Prompt, ReplyPiece
+from serve_app.settings import LanguageModelSettings
+
+
+class LanguageModel:
+    async def __init__(self, settings: LanguageModelSettings) -> None:
+        self._settings = settings
+        self._engine = create("language_model", settings.engine, **_options(settings))
+        await self._engine.warm()
+
+    async def reply(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
+        async with aclosing(self._engine.reply(self._with_defaults(prompt))) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def ready(self) -> bool:
+        return True
+
+    async def check_health(self) -> None:
+        await check(self._engine)
+
+    def _with_defaults(self, prompt: Prompt) -> Prompt:
+        return replace(
+            prompt,
+            temperature=self._settings.temperature if prompt.temperature is None else prompt.temperature,
+            max_tokens=self._settings.max_tokens if prompt.max_tokens is None else prompt.max_tokens,
+        )
+
+
+def _options(settings: LanguageModelSettings) -> dict[str, Any]:
+    return {"model": settings.model, **settings.options} if settings.model else settings.options

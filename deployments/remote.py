@@ -1,0 +1,123 @@
+"""A Serve handle as an engine: the Protocols of serve_app/engines.py, so that a session cannot tell where its engines run.
+
+All calls go by value, because a streamed item by reference costs twice as much. All waiting has an end, because a cut link makes no error.
+What Ray raises becomes one of our errors.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError, RequestCancelledError
+from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
+
+from deployments.lease import open_ear
+from serve_app.engines import Ear, Prompt, ReplyPiece, Sound, Speech
+from serve_app.errors import EngineBusy, EngineFailed, EngineGone, SparkvoxError
+
+FIRST_S = 30.0
+"""Until the first piece: a long prompt on a slow machine, behind others."""
+NEXT_S = 15.0
+"""Between two pieces."""
+
+
+def translated(error: BaseException) -> Exception:
+    """One of our errors for whatever a call through a handle raised."""
+    if isinstance(error, RayTaskError):
+        error = error.cause
+    match error:
+        case SparkvoxError():
+            return error
+        case BackPressureError():
+            return EngineBusy("all replicas have as much as they take")
+        case TimeoutError():
+            return EngineGone("a replica does not answer")
+        case RayActorError() | ActorUnavailableError() | DeploymentUnavailableError() | ReplicaUnavailableError():
+            return EngineGone(f"a replica was lost: {_first_line(error)}")
+        case RequestCancelledError():
+            return EngineGone("the replica ended the call")
+        case RayError():
+            return EngineGone(f"the call failed: {_first_line(error)}")
+    return EngineFailed(f"{type(error).__name__}: {_first_line(error)}")
+
+
+async def pieces(call: "Callable[[], DeploymentResponseGenerator[Any]]", first_s: float = FIRST_S, next_s: float = NEXT_S) -> AsyncIterator[Any]:
+    """The items of a streaming call, which is made when the first is asked for: an iterator that was never begun has nothing to cancel.
+
+    However it ends, the call is cancelled: a response that is only dropped leaves the replica at work.
+    """
+    response = call()
+    wait_s = first_s
+    try:
+        while True:
+            try:
+                piece = await asyncio.wait_for(response.__anext__(), wait_s)
+            except StopAsyncIteration:
+                return
+            except Exception as error:
+                raise translated(error) from error
+            yield piece
+            wait_s = next_s
+    finally:
+        response.cancel()
+
+
+async def answer(response: Any, within_s: float) -> Any:
+    """The result of a unary call."""
+    try:
+        return await asyncio.wait_for(response, within_s)
+    except Exception as error:
+        raise translated(error) from error
+
+
+class RemoteSpeechToText:
+    def __init__(self, handle: "DeploymentHandle[Any]", warm_s: float) -> None:
+        self._handle = handle.options(_by_reference=False)
+        self._stream = handle.options(stream=True, _by_reference=False)
+        self._warm_s = warm_s
+
+    async def warm(self) -> None:
+        await answer(self._handle.ready.remote(), self._warm_s)
+
+    async def open(self, session_id: str) -> Ear:
+        return await open_ear(self._stream.lease.remote(session_id), translated)
+
+    async def counts(self) -> dict[str, int]:
+        """Of one replica."""
+        counts: dict[str, int] = await answer(self._handle.counts.remote(), NEXT_S)
+        return counts
+
+
+class RemoteLanguageModel:
+    def __init__(self, handle: "DeploymentHandle[Any]", warm_s: float) -> None:
+        self._handle = handle.options(_by_reference=False)
+        self._stream = handle.options(stream=True, _by_reference=False)
+        self._warm_s = warm_s
+
+    async def warm(self) -> None:
+        await answer(self._handle.ready.remote(), self._warm_s)
+
+    def reply(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
+        return pieces(lambda: self._stream.reply.remote(prompt))
+
+
+class RemoteTextToSpeech:
+    sample_rate: int
+    voices: tuple[str, ...]
+
+    def __init__(self, handle: "DeploymentHandle[Any]", warm_s: float) -> None:
+        self._handle = handle.options(_by_reference=False)
+        self._stream = handle.options(stream=True, _by_reference=False)
+        self._warm_s = warm_s
+
+    async def warm(self) -> None:
+        """Learns the engine's rate and voices: before it there are none."""
+        self.sample_rate, self.voices = await answer(self._handle.ready.remote(), self._warm_s)
+
+    def speak(self, speech: Speech) -> AsyncIterator[Sound]:
+        return pieces(lambda: self._stream.speak.remote(speech))
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), "no reason given")

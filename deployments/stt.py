@@ -1,0 +1,39 @@
+"""Speech-to-text as a deployment: one recogniser a replica, which steps for all its sessions; their audio comes on sockets (lease.py)."""
+
+from collections.abc import AsyncIterator
+
+import ray
+
+from deployments.engines import create
+from deployments.health import check
+from deployments.lease import EarServer, Place
+from serve_app.listening import Listening
+from serve_app.settings import SpeechToTextSettings
+
+
+class SpeechToText:
+    async def __init__(self, settings: SpeechToTextSettings) -> None:
+        self._engine = create("recogniser", settings.engine, **settings.options)
+        listening = Listening(self._engine)
+        await listening.warm()
+        self._ears = EarServer(listening, ray.util.get_node_ip_address(), settings.max_sessions)
+        await self._ears.start()
+
+    async def lease(self, session_id: str) -> AsyncIterator[Place | None]:
+        """Lasts as long as the caller wants its session here."""
+        held = self._ears.lease(session_id)
+        try:
+            async for item in held:
+                yield item
+        finally:
+            await held.aclose()
+
+    async def ready(self) -> bool:
+        return True
+
+    async def counts(self) -> dict[str, int]:
+        """Live sessions and utterances, for the check that none is left behind."""
+        return self._ears.counts()
+
+    async def check_health(self) -> None:
+        await check(self._engine)

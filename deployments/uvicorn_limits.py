@@ -1,0 +1,35 @@
+"""Longer websocket messages than uvicorn's default lets through.
+
+Why: the protocol allows 15 MiB of audio in one append, 20 MiB as base64; uvicorn closes with 1009 beyond 16 MiB.
+How: Serve (2.60, serve/_private/http_util.py) makes its uvicorn.Config without these options and takes none from us, so the class that it looks
+up is replaced by one with other defaults: in the gateway's replica before its port opens (HAProxy mode, where the replica is the server), and in
+Serve's own proxy through `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`, which is called just before.
+Compression goes too: base64 of speech hardly shrinks, and browsers would ask for it on every message.
+When it goes: as soon as Serve's HTTPOptions carry `ws_max_size`.
+"""
+
+import os
+from typing import Any
+
+import uvicorn
+
+MAX_MESSAGE_VARIABLE = "SPARKVOX_MAX_MESSAGE_BYTES"
+CALLBACK = "deployments.uvicorn_limits:in_proxy"
+
+
+def raise_limits(max_message_bytes: int) -> None:
+    """For every uvicorn server that this process starts from now on."""
+    original = uvicorn.config.Config
+
+    class RoomyConfig(original):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **{"ws_max_size": max_message_bytes, "ws_per_message_deflate": False} | kwargs)
+
+    uvicorn.Config = RoomyConfig  # type: ignore[misc]
+
+
+def in_proxy() -> list[Any]:
+    """Serve's hook; it asks for a list of middlewares."""
+    if given := os.environ.get(MAX_MESSAGE_VARIABLE):
+        raise_limits(int(given))
+    return []

@@ -1,0 +1,129 @@
+"""The application put together: the only module that knows every part.
+
+No `from __future__ import annotations` here: Serve reads the type of `graph`'s parameter to turn `key=value` into settings.
+"""
+
+import logging
+import os
+from typing import Any
+
+from ray import serve
+from ray.serve import Application
+from ray.serve.config import AutoscalingConfig
+
+from deployments.engines import ENGINES
+from deployments.gateway import Gateway
+from deployments.llm import LanguageModel
+from deployments.stt import SpeechToText
+from deployments.tts import TextToSpeech
+from serve_app import models
+from serve_app.cache import CACHE_VARIABLE
+from serve_app.errors import SettingsError
+from serve_app.settings import Placement, Settings
+
+log = logging.getLogger(__name__)
+
+WEIGHTS = {
+    "silero": ("silero-vad",),
+    "smart-turn": ("smart-turn-v3.2",),
+    "moonshine": ("moonshine-tiny-en",),
+    "kokoro-onnx": ("kokoro-82m-int8", "kokoro-voices"),
+}
+"""What each engine will ask for when it is warmed; one that is not here fetches it then."""
+
+def _vllm() -> dict[str, str]:
+    from deployments.engines.vllm_engine import environment
+
+    return environment()
+
+
+ENVIRONMENTS = {"vllm": _vllm}
+"""Variables that must be set before the engine's process imports it."""
+
+QUIET = {"enable_access_log": False}
+SPARE = 16
+"""Calls beside the sessions: probes and counts. Serve lets no more in than it is told, and we refuse with a reason before it is reached."""
+
+
+def graph(settings: Settings) -> Application:
+    """What `serve run serve_app:graph key=value` deploys. Fetches what is not here yet. Raises `SettingsError`, `ArtifactMissing`, `ArtifactDamaged`."""
+    _say_without_haproxy()
+    _must_exist(settings)
+    fetch(settings)
+    stt = _deployment(SpeechToText, settings.stt, settings, max_ongoing_requests=settings.stt.max_sessions + SPARE)
+    llm = _deployment(LanguageModel, settings.llm, settings)
+    tts = _deployment(TextToSpeech, settings.tts, settings)
+    return _gateway(settings).bind(settings, stt.bind(settings.stt), llm.bind(settings.llm), tts.bind(settings.tts))
+
+
+def _must_exist(settings: Settings) -> None:
+    """Here, because a replica that cannot be constructed is tried again and again."""
+    chosen = {"voice_activity": settings.vad, "turn_detector": settings.turn, "recogniser": settings.stt}
+    chosen |= {"language_model": settings.llm, "text_to_speech": settings.tts}
+    missing = [f"{kind} engine {choice.engine}" for kind, choice in chosen.items() if choice.engine not in ENGINES[kind]]
+    if missing:
+        raise SettingsError(f"profile {settings.profile} cannot run: this version has no {', no '.join(missing)}")
+
+
+def fetch(settings: Settings) -> None:
+    """All weights that the settings need, checked, before a replica waits for them."""
+    if settings.models.cache is not None:
+        os.environ[CACHE_VARIABLE] = str(settings.models.cache)
+    chosen = (settings.vad, settings.turn, settings.stt, settings.llm, settings.tts)
+    for name in (artifact for choice in chosen for artifact in WEIGHTS.get(choice.engine, ())):
+        models.ensure(name)
+    if settings.llm.model:
+        models.ensure(settings.llm.model)
+
+
+def _gateway(settings: Settings) -> serve.Deployment:
+    return serve.deployment(
+        serve.ingress()(Gateway),
+        name="Gateway",
+        num_replicas=settings.gateway.replicas,
+        max_ongoing_requests=settings.session.max_sessions * 4 + SPARE,
+        ray_actor_options={"num_cpus": settings.gateway.num_cpus, "runtime_env": _environment(settings)},
+        logging_config=QUIET,
+        graceful_shutdown_timeout_s=10,
+        health_check_timeout_s=30,
+    )
+
+
+def _deployment(kind: type, placement: Placement, settings: Settings, max_ongoing_requests: int | None = None) -> serve.Deployment:
+    resources = {"num_cpus": placement.num_cpus, "num_gpus": placement.num_gpus}
+    return serve.deployment(
+        kind,
+        name=kind.__name__,
+        max_ongoing_requests=max_ongoing_requests or placement.max_ongoing,
+        ray_actor_options={**resources, "runtime_env": _environment(settings, placement.engine)},
+        logging_config=QUIET,
+        graceful_shutdown_timeout_s=10,
+        health_check_timeout_s=30,
+        **_replicas(placement, max_ongoing_requests or placement.max_ongoing),
+    )
+
+
+def _replicas(placement: Placement, max_ongoing_requests: int) -> dict[str, Any]:
+    if placement.max_replicas is None:
+        return {"num_replicas": placement.replicas}
+    autoscaling = AutoscalingConfig(
+        min_replicas=placement.replicas,
+        max_replicas=max(placement.replicas, placement.max_replicas),
+        target_ongoing_requests=max(1, max_ongoing_requests // 2),
+    )
+    return {"autoscaling_config": autoscaling}
+
+
+def _environment(settings: Settings, engine: str | None = None) -> dict[str, Any]:
+    variables = dict(ENVIRONMENTS[engine]()) if engine in ENVIRONMENTS else {}
+    if (cache := os.environ.get(CACHE_VARIABLE)) is not None:
+        variables[CACHE_VARIABLE] = cache
+    return {"env_vars": variables}
+
+
+def _say_without_haproxy() -> None:
+    if os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") != "1":
+        log.warning(
+            "this runs behind Serve's own proxy, which delays audio from some tens of sessions on; "
+            "`sparkvox serve` starts behind HAProxy, as does RAY_SERVE_ENABLE_HA_PROXY=1 in the environment of Ray"
+        )
