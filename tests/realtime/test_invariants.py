@@ -1,0 +1,202 @@
+"""Random conversations, legal moves and illegal ones, through the pure core and the wire: what is always true stays true."""
+
+import json
+from itertools import count
+
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from openai.types.realtime import RealtimeServerEvent
+from pydantic import TypeAdapter
+
+from serve_app.core import commands as cmd
+from serve_app.core import events as ev
+from serve_app.core.conversation import Conversation
+from serve_app.realtime.session_object import Served, SessionObject
+from serve_app.realtime.wire import AudioAppended, Commit, Wire
+from tests.conformance.invariants import Invariants
+
+SERVED = Served("small", "ear", "af_heart", ("af_heart", "am_michael", "af_bella"))
+SERVER_EVENT: TypeAdapter[RealtimeServerEvent] = TypeAdapter(RealtimeServerEvent)
+words = st.sampled_from(["Yes, ", "the answer ", "is four. ", "And ", "then some more of it", "\n", "€5 – fine! "])
+seconds = st.sampled_from([0.0, 0.1, 0.5, 2.0, 10.0])
+
+
+class RandomConversation(RuleBasedStateMachine):
+    """Engines answer late, out of order and after the end; the client asks for what is not there."""
+
+    @initialize(detection=st.sampled_from(["server_vad", "semantic_vad", None]), modality=st.sampled_from(["audio", "text"]))
+    def open(self, detection: str | None, modality: str) -> None:
+        numbers = count(1)
+        self.now, self.audio_s = 0.0, 0.0
+        self.seen = Invariants()
+        self.session = SessionObject("sess_1", SERVED, 0)
+        new_id = lambda kind: f"{kind}_{next(numbers)}"  # noqa: E731
+        self.wire = Wire(self.session, new_id, timings=True)
+        self.conversation = Conversation(self.session.config(), new_id)
+        self.replies: list[str] = []
+        self.clauses: list[tuple[str, int]] = []
+        self.utterances: list[str] = []
+        self.finished: set[str] = set()
+        self.messages: list[dict] = []
+        self.client(
+            type="session.update",
+            session={"output_modalities": [modality], "audio": {"input": {
+                "turn_detection": {"type": detection} if detection else None, "transcription": {"model": "x"}}}},
+        )  # fmt: skip
+
+    # --- the world ----------------------------------------------------------------------------------------------------------------------
+
+    def client(self, **event: object) -> None:
+        received = self.wire.receive(json.dumps(event))
+        for one in received.events:
+            match one:
+                case AudioAppended():
+                    pass
+                case Commit(event_id):
+                    self.happens(ev.CommitAsked(1.0, event_id))
+                case _:
+                    self.happens(one)
+        for reply in received.replies:
+            self.sees(reply)
+
+    def happens(self, event: ev.Event) -> None:
+        for command in self.conversation.handle(event, self.now):
+            match command:
+                case cmd.Tell(what):
+                    for message in self.wire.render(what):
+                        self.sees(message)
+                case cmd.StartReply(response_id):
+                    self.replies.append(response_id)
+                case cmd.Speak():
+                    self.clauses.append((command.response_id, command.clause))
+                case cmd.BeginUtterance(item_id):
+                    self.utterances.append(item_id)
+
+    def sees(self, message: dict) -> None:
+        self.seen.see(message)
+        SERVER_EVENT.validate_python(json.loads(json.dumps(message)), strict=True)
+        self.messages.append(message)
+
+    # --- moves --------------------------------------------------------------------------------------------------------------------------
+
+    @rule(seconds=seconds)
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+        self.happens(ev.DeadlinePassed())
+
+    @rule(seconds=seconds)
+    def user_speaks(self, seconds: float) -> None:
+        self.audio_s += seconds
+        self.happens(ev.SpeechStarted(self.audio_s))
+
+    @rule(seconds=seconds)
+    def user_stops(self, seconds: float) -> None:
+        self.audio_s += seconds
+        self.happens(ev.SpeechStopped(self.audio_s + 0.5, self.audio_s))
+
+    @rule()
+    def audio_comes_under_push_to_talk(self) -> None:
+        if self.session.config().turn_taking is None:
+            self.happens(ev.BufferStarted(self.audio_s))
+
+    @rule(text=st.sampled_from(["", "Hello.", "What is it?"]), data=st.data(), outcome=st.sampled_from(["grew", "finished", "failed"]))
+    def ear_answers(self, text: str, data: st.DataObject, outcome: str) -> None:
+        if self.utterances:
+            item_id = data.draw(st.sampled_from(self.utterances))
+            match outcome:
+                case "grew":
+                    self.happens(ev.TranscriptGrew(item_id, text))
+                case "finished":
+                    self.happens(ev.TranscriptFinished(item_id, text, 1.0))
+                case _:
+                    self.happens(ev.TranscriptFailed(item_id, "broken"))
+
+    @rule(text=words, data=st.data())
+    def model_writes(self, text: str, data: st.DataObject) -> None:
+        if unfinished := [one for one in self.replies if one not in self.finished]:
+            self.happens(ev.ReplyText(data.draw(st.sampled_from(unfinished)), text))
+
+    @rule(data=st.data(), index=st.integers(0, 2), piece=st.sampled_from(["", "{", '"a": 1', "}"]))
+    def model_calls_a_tool(self, data: st.DataObject, index: int, piece: str) -> None:
+        if unfinished := [one for one in self.replies if one not in self.finished]:
+            self.happens(ev.ReplyToolCall(data.draw(st.sampled_from(unfinished)), index, "look_up", piece))
+
+    @rule(data=st.data(), end=st.sampled_from(["stop", "length", "failed"]))
+    def model_ends(self, data: st.DataObject, end: str) -> None:
+        if self.replies:
+            response_id = data.draw(st.sampled_from(self.replies))
+            self.finished.add(response_id)
+            self.happens(ev.ReplyFailed(response_id, "broken") if end == "failed" else ev.ReplyFinished(response_id, end, 7, 3, 2))
+
+    @rule(seconds=seconds, last=st.booleans())
+    def voice_speaks(self, seconds: float, last: bool) -> None:
+        if self.clauses:
+            response_id, clause = self.clauses[0]
+            self.happens(ev.ClauseAudio(response_id, clause, seconds))
+            if last:
+                self.clauses.pop(0)
+                self.happens(ev.ClauseSpoken(response_id, clause))
+
+    @rule()
+    def voice_fails(self) -> None:
+        if self.clauses:
+            self.happens(ev.SpeakingFailed(self.clauses.pop(0)[0], "broken"))
+
+    @rule(out_of_band=st.booleans(), modality=st.sampled_from([None, "text", "audio"]))
+    def client_asks_for_a_response(self, out_of_band: bool, modality: str | None) -> None:
+        body: dict[str, object] = {"conversation": "none"} if out_of_band else {}
+        self.client(type="response.create", response=body | ({"output_modalities": [modality]} if modality else {}))
+
+    @rule(data=st.data())
+    def client_cancels(self, data: st.DataObject) -> None:
+        response_id = data.draw(st.sampled_from([None, "resp_nobody", *self.replies]))
+        self.client(type="response.cancel", **({"response_id": response_id} if response_id else {}))
+
+    @rule(kind=st.sampled_from(["commit", "clear"]))
+    def client_uses_the_buffer(self, kind: str) -> None:
+        self.client(type=f"input_audio_buffer.{kind}")
+
+    @rule(data=st.data(), kind=st.sampled_from(["delete", "retrieve", "truncate"]))
+    def client_touches_an_item(self, data: st.DataObject, kind: str) -> None:
+        item_id = data.draw(st.sampled_from([*self.seen.order, "item_nobody"]))
+        extra = {"content_index": 0, "audio_end_ms": 500} if kind == "truncate" else {}
+        self.client(type=f"conversation.item.{kind}", item_id=item_id, **extra)
+
+    @rule(data=st.data())
+    def client_adds_an_item(self, data: st.DataObject) -> None:
+        previous = data.draw(st.sampled_from([None, "root", "item_nobody", *self.seen.order]))
+        item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
+        self.client(type="conversation.item.create", item=item, **({"previous_item_id": previous} if previous else {}))
+
+    @rule(detection=st.sampled_from(["server_vad", "semantic_vad", None]))
+    def client_changes_the_turn_detection(self, detection: str | None) -> None:
+        self.client(type="session.update", session={"audio": {"input": {"turn_detection": {"type": detection} if detection else None}}})
+
+    # --- what holds ---------------------------------------------------------------------------------------------------------------------
+
+    @invariant()
+    def the_client_rebuilds_the_same_order(self) -> None:
+        if hasattr(self, "seen"):
+            assert self.seen.order == [item.id for item in self.conversation.memory.history]
+
+    def teardown(self) -> None:
+        """Whatever is still open can be closed."""
+        if not hasattr(self, "seen"):
+            return
+        for item_id in self.utterances:
+            self.happens(ev.TranscriptFinished(item_id, "Yes.", 1.0))
+        while self.conversation.live_responses:
+            live = next(one["response"]["id"] for one in self.messages if one["type"] == "response.created" and self.is_live(one["response"]["id"]))
+            self.client(type="response.cancel", response_id=live)
+        self.seen.finish()
+
+    def is_live(self, response_id: str) -> bool:
+        return not any(one["type"] == "response.done" and one["response"]["id"] == response_id for one in self.messages)
+
+
+RandomConversation.TestCase.settings = settings(
+    max_examples=150, stateful_step_count=40, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate)
+)
+# Without shrinking, which takes minutes for conversations of this length: run with Phase.shrink added to find the shortest failing one.
+TestRandomConversations = RandomConversation.TestCase
