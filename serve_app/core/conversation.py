@@ -295,8 +295,9 @@ class Conversation:
     def _interrupt(self, now: float) -> list[Command]:
         """The user speaks: what is live stops, and what cannot have been played by now leaves the memory."""
         live = self._default
+        commands = self._settle(live, live.cancel("turn_detected")) if live else []  # first: its done events tell all that was written
         self.memory.interrupted(live.spoken if live else None, now)
-        return self._settle(live, live.cancel("turn_detected")) if live else []
+        return commands
 
     # --- time ---------------------------------------------------------------------------------------------------------------------------
 

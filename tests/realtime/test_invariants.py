@@ -196,7 +196,7 @@ class RandomConversation(RuleBasedStateMachine):
 
 
 RandomConversation.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate)
+    max_examples=400, stateful_step_count=40, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate)
 )
 # Without shrinking, which takes minutes for conversations of this length: run with Phase.shrink added to find the shortest failing one.
 TestRandomConversations = RandomConversation.TestCase
