@@ -1,7 +1,7 @@
 """A small Realtime server for the page's and the client's tests: the order of events is the protocol's, the engines are not there.
 
-It hears speech as loudness, always understands the next of `HEARD`, answers with the next of `ANSWERS` as a hum of the right length, and lets
-itself be interrupted. Audio is sent at most `AHEAD_S` ahead of its playing, as the real server does.
+It hears speech as loudness, always understands the next of `HEARD`, answers with the next of `ANSWERS` as a hum of the right length, and
+lets itself be interrupted. Audio is sent at most `AHEAD_S` ahead of its playing, as the real server does.
 """
 
 import asyncio

@@ -12,16 +12,24 @@ const MICROPHONE_TROUBLE = {
 };
 
 const NOT_SECURE =
-  "The browser gives the microphone only to https or to http://127.0.0.1: open the page at such an address, or type instead.";
+  "Browsers give sound only to https or to http://127.0.0.1: open the page at such an address, or type and read the answers.";
+
+const NO_FILES = "The server does not answer: see that it is running (make serve), then reload the page.";
+
+/** Browsers keep the microphone and AudioWorklet from pages that came over plain http from elsewhere. */
+export const soundIsPossible = window.isSecureContext && "AudioWorkletNode" in window;
 
 async function openContext(worklet, options) {
   const context = new AudioContext({ latencyHint: "interactive", ...options });
-  await context.audioWorklet.addModule(new URL(worklet, import.meta.url));
+  try {
+    await context.audioWorklet.addModule(new URL(worklet, import.meta.url));
+  } catch (error) {
+    throw error.name === "AbortError" ? new SoundError(NO_FILES) : error;
+  }
   return context;
 }
 
 async function askForMicrophone() {
-  if (!window.isSecureContext || !navigator.mediaDevices) throw new SoundError(NOT_SECURE);
   try {
     return await navigator.mediaDevices.getUserMedia({
       audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: 1 },
@@ -74,6 +82,7 @@ export class Player {
 
   /** Must be called from a press or a key: browsers start sound only then. */
   async start() {
+    if (!soundIsPossible) throw new SoundError(NOT_SECURE);
     if (!this.node) {
       this.context = await openContext("player-worklet.js", { sampleRate: WIRE_RATE });
       this.node = new AudioWorkletNode(this.context, "player", { numberOfInputs: 0, outputChannelCount: [1] });

@@ -1,6 +1,6 @@
 // Joins the parts: the button, the microphone, the connection, the conversation, the player, the view.
 
-import { Microphone, Player, SoundError } from "./audio.js";
+import { Microphone, Player, SoundError, soundIsPossible } from "./audio.js";
 import { Connection, realtimeAddress } from "./connection.js";
 import { Conversation, Phase } from "./conversation.js";
 import { toBase64 } from "./pcm.js";
@@ -27,7 +27,7 @@ const microphone = new Microphone((pcm, peak) => {
 function sessionSettings() {
   return {
     type: "realtime",
-    output_modalities: ["audio"],
+    output_modalities: [soundIsPossible ? "audio" : "text"],
     audio: {
       input: {
         format: { type: "audio/pcm", rate: 24000 },
@@ -72,14 +72,19 @@ function closed(sentence) {
   view.showTrouble(sentence);
 }
 
-async function startListening() {
+/** @returns {Promise<boolean>} false after saying what went wrong */
+async function startSound(...parts) {
   try {
-    await player.start();
-    await microphone.start();
+    for (const part of parts) await part.start();
+    return true;
   } catch (error) {
     view.showTrouble(error instanceof SoundError ? error.message : `Sound could not be started: ${error.message}`);
-    return;
+    return false;
   }
+}
+
+async function startListening() {
+  if (!(await startSound(player, microphone))) return;
   isListening = true;
   view.showButton(true);
   if (await connect()) view.showPhase(conversation.phase, true);
@@ -100,7 +105,7 @@ function hangUp() {
 }
 
 async function say(text) {
-  await player.start();
+  if (soundIsPossible && !(await startSound(player))) return;
   if (!(await connect())) return;
   await perform(conversation.interrupt());
   const item = { type: "message", role: "user", content: [{ type: "input_text", text }] };

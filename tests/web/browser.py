@@ -6,11 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 CHROMIUM = Path("/usr/bin/chromium")
 CHROMEDRIVER = Path("/usr/bin/chromedriver")
@@ -54,8 +56,17 @@ class Page:
     def say(self, text: str) -> None:
         self.find("#text").send_keys(f"{text}\n")
 
+    def press_escape(self) -> None:
+        self.find("body").send_keys(Keys.ESCAPE)
+
+    def choose(self, selector: str, name: str) -> None:
+        Select(self.find(selector)).select_by_visible_text(name)
+
     def wait(self, condition: Callable[[], Any], what: str) -> Any:
-        return WebDriverWait(self.driver, self.patience_s, 0.05).until(lambda _: condition(), f"{what} never came; status: {self.status}")
+        try:
+            return WebDriverWait(self.driver, self.patience_s, 0.05).until(lambda _: condition())
+        except TimeoutException:
+            raise AssertionError(f"{what} never came; the page says: {self.status}") from None
 
     def wait_for_answers(self, number: int) -> list[dict[str, Any]]:
         return self.wait(lambda: self.all_received("response.done")[number - 1 :] and self.all_received("response.done"), "the answer")
