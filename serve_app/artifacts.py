@@ -1,8 +1,8 @@
 """Every model file that the CPU profile needs, declared once: name, licence, hash, size and where it can be had.
 
-The hash decides, not the source: a source may be a mirror, a newer package or a hub repository, as long as it gives the same bytes. Sources
-are tried in the order in which they stand. Those marked "not verified" name the place where the same file should be; nobody has yet compared
-the bytes, and a difference only costs the try.
+The hash decides, not the source: a source may be a mirror, a newer package or a hub repository, as long as it gives the same bytes.
+Sources are tried in the order in which they stand. Those marked "not verified" name the place where the same file should be; nobody has
+yet compared the bytes, and a difference only costs the try.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The one folder that keeps model files, and how it knows that they are still what was checked.
 
-An artifact's folder holds a stamp: size, modification time and hash of each file as they were when it was checked. A file that still has the
-recorded size and time is taken as it is; any other is hashed again. A folder appears under its name in one rename, complete.
+An artifact's folder holds a stamp: size, modification time and hash of each file as they were when it was checked. A file that still has
+the recorded size and time is taken as it is; any other is hashed again. A folder appears under its name in one rename, complete.
 """
 
 import hashlib

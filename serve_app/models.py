@@ -1,7 +1,7 @@
 """Model files: `ensure` gives the folder that holds them, fetched and checked on the first call, without the network on every later one.
 
-A name is one of three things, looked at in this order: a folder that exists (used as it is), a declared artifact (serve_app/artifacts.py), or
-a model of the hub (`organisation/model`). Two processes may ask for the same at once: one fetches, the other waits and finds it.
+A name is one of three things, looked at in this order: a declared artifact (serve_app/artifacts.py), a folder that exists (used as it
+is), or a model of the hub (`organisation/model`). Two processes may ask for the same at once: one fetches, the other waits and finds it.
 """
 
 import hashlib

@@ -1,0 +1,28 @@
+# `make serve` and `make test` on a fresh clone are all that is needed. PROFILE=cpu or spark; ARGS goes to `sparkvox serve`.
+PROFILE ?= auto
+BIN := .venv/bin
+
+.PHONY: serve test lint setup lock clean
+
+serve: setup
+	@$(BIN)/sparkvox serve $(ARGS)
+
+test: setup lint
+	@scripts/check-browser
+	@$(BIN)/sparkvox models fetch
+	@$(BIN)/pytest $(ARGS)
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+setup:
+	@scripts/setup $(PROFILE)
+
+lock:
+	@scripts/lock
+
+# Leaves the model files where they are: `sparkvox models` says where that is.
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
