@@ -58,9 +58,10 @@ class Hearing:
         frames = len(pcm) // self._frame
         self._rest = pcm[frames * self._frame :]
         for number in range(frames):
+            self._take(pcm[number * self._frame : (number + 1) * self._frame])
             if number % FRAMES_A_SLICE == FRAMES_A_SLICE - 1:
                 await asyncio.sleep(0)
-            self._take(pcm[number * self._frame : (number + 1) * self._frame])
+        await asyncio.sleep(0)
 
     def begin(self, item_id: str, start_s: float, hints: Hints) -> None:
         """The utterance starts at `start_s`, or where the last one ended if that is later."""

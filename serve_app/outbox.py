@@ -62,7 +62,8 @@ class Outbox:
         if self._bytes > self._most_bytes:
             raise ClientStalled(f"more than {self._most_bytes} bytes wait for a client that does not read")
         try:
-            await asyncio.wait_for(self._send(next_one.text), self._longest_s)
+            async with asyncio.timeout(self._longest_s):  # not wait_for, which before Python 3.12 can swallow a cancellation
+                await self._send(next_one.text)
         except TimeoutError as error:
             raise ClientStalled(f"the client has not read for {self._longest_s:.0f} s") from error
         if next_one.sent is not None and not next_one.sent.done():
