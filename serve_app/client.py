@@ -30,6 +30,10 @@ LARGEST_MESSAGE = 4 * 1024 * 1024
 HARMLESS = {"response_cancel_not_active"}
 """Codes of errors that only say that there was nothing left to do."""
 
+FULL = "The server has no room for another conversation: try again in a moment."
+BAD_KEY = "The server refused the key: give the right one with --key or in SPARKVOX_API_KEY."
+NOT_LET_IN = "The server does not let this machine in: run the client where the server runs, or let it answer beyond loopback."
+
 
 class ClientError(SparkvoxError):
     """Base of what can go wrong between a client and a server."""
@@ -193,17 +197,19 @@ async def _open(url: str, key: str | None) -> ClientConnection:
 
 
 def _why_not_opened(status: int, url: str) -> ClientError:
-    if status in (401, 403):
-        return KeyRefused("The server refused the key: give the right one with --key or in SPARKVOX_API_KEY.")
+    if status == 401:
+        return KeyRefused(BAD_KEY)
+    if status == 403:
+        return ServerUnreachable(NOT_LET_IN)
     if status in (429, 503):
-        return ServerBusy("The server has no room for another conversation: try again in a moment.")
+        return ServerBusy(FULL)
     return ServerUnreachable(f"There is no Realtime endpoint at {url} (HTTP {status}): give the whole address, like {DEFAULT_URL}.")
 
 
 def _why_closed(closed: ConnectionClosed) -> ClientError:
     code = closed.rcvd.code if closed.rcvd else None
     if code == 1013:
-        return ServerBusy("The server has no room for another conversation: try again in a moment.")
+        return ServerBusy(FULL)
     if code == 1012:
         return ConnectionLost("The server is restarting: try again in a moment.")
     if code == 1001:
@@ -214,5 +220,7 @@ def _why_closed(closed: ConnectionClosed) -> ClientError:
 
 def _why_refused(error: Event) -> ClientError:
     if error.get("code") == "invalid_api_key":
-        return KeyRefused("The server refused the key: give the right one with --key or in SPARKVOX_API_KEY.")
+        return KeyRefused(BAD_KEY)
+    if error.get("code") == "server_busy":
+        return ServerBusy(FULL)
     return ServerRefused(error["message"], error.get("code"))

@@ -1,19 +1,22 @@
 """What the browser tests need: a server, and WAV files for the microphone."""
 
 from collections.abc import Callable, Iterator
-from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from tests.realtime_stub import serving
+from serve_app.engines import HEARING_RATE, Pcm
+from tests.fake_server import serving
+from tests.recordings import EVERYTHING
 
-QUESTION_S = 2.0
+
+def silence(seconds: float) -> Pcm:
+    return np.zeros(int(seconds * HEARING_RATE), np.int16)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def server_url() -> Iterator[str]:
     with serving() as url:
         yield url
@@ -22,13 +25,11 @@ def server_url() -> Iterator[str]:
 @pytest.fixture
 def microphone(tmp_path: Path) -> Callable[..., Path]:
     """Makes a WAV of a person who waits so many seconds, asks, waits so many seconds, asks, ..."""
-    with as_file(files("moonshine_voice") / "assets" / "clone-test.wav") as path:
-        speech, rate = soundfile.read(path, dtype="int16")
-    question = speech[: int(QUESTION_S * rate)]
+    question = EVERYTHING.pcm
 
     def make(*pauses_s: float) -> Path:
-        pieces = [piece for pause in pauses_s for piece in (np.zeros(int(pause * rate), np.int16), question)]
-        soundfile.write(tmp_path / "microphone.wav", np.concatenate([*pieces, np.zeros(rate, np.int16)]), rate)
+        pieces = [piece for pause_s in pauses_s for piece in (silence(pause_s), question)]
+        soundfile.write(tmp_path / "microphone.wav", np.concatenate([*pieces, silence(1.0)]), HEARING_RATE)
         return tmp_path / "microphone.wav"
 
     return make

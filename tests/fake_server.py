@@ -1,0 +1,62 @@
+"""The gateway's routes and sessions on a port of this machine, with fake engines: what it hears and answers is scripted, the rest is real."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from deployments.engines.fake import FakeLanguageModel, FakeRecogniser, FakeTextToSpeech, FakeTurnDetector, FakeVoiceActivity
+from deployments.front import Front, application
+from serve_app.admission import Admission
+from serve_app.engines import Engines
+from serve_app.listening import Listening
+from serve_app.realtime.session_object import Served
+from serve_app.session import SessionOptions
+from serve_app.settings import Settings
+
+VOICES = ("af_heart", "bf_emma", "bm_george")
+S_PER_LETTER = 0.06
+
+HEARD = ("What is the capital of France?", "And how many people live there?", "Thank you, that is enough.")
+ANSWERS = (
+    "The capital of France is Paris. It lies on the Seine, in the north of the country, and has been the capital since the tenth century.",
+    "About two million people live in the city itself. Some twelve million live in and around it, which makes it one of the largest "
+    "urban areas in Europe. The figures change a little every year.",
+    "You are welcome.",
+)
+
+
+@contextmanager
+def serving(max_sessions: int = 4) -> Iterator[str]:
+    """Gives its http address. Utterances are heard as `HEARD`, one after the other, and answered with `ANSWERS`."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(lambda: _app(max_sessions), factory=True, log_level="warning", ws="websockets-sansio"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _app(max_sessions: int) -> object:
+    engines = Engines(
+        voice_activity=FakeVoiceActivity(),
+        turn_detector=FakeTurnDetector(),
+        speech_to_text=Listening(FakeRecogniser(HEARD)),
+        language_model=FakeLanguageModel(ANSWERS),
+        text_to_speech=FakeTextToSpeech(VOICES, S_PER_LETTER),
+    )
+    options = SessionOptions(Served("small", "ear", "af_heart", VOICES))
+    return application(Front(engines, options, Settings.of({"profile": "fake"}), Admission(max_sessions)), _nothing_wrong, _counts)
+
+
+async def _nothing_wrong() -> dict[str, str]:
+    return {}
+
+
+async def _counts() -> dict[str, int]:
+    return {"sessions": 0, "utterances": 0}
