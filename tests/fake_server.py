@@ -1,4 +1,4 @@
-"""The gateway's routes and sessions on a port of this machine, with fake engines: what it hears and answers is scripted, the rest is real."""
+"""The gateway's routes and sessions on a port of this machine, with fake engines: what it hears and answers is scripted, the rest real."""
 
 import socket
 import threading
