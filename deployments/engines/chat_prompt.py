@@ -1,0 +1,109 @@
+"""From a conversation to the tokens of a prompt: the model's own chat template, and what goes when all of it does not fit."""
+
+from __future__ import annotations
+
+import bisect
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from deployments.engines.tool_calls import CLOSE, OPEN
+from serve_app.engines import ChatMessage
+from serve_app.errors import EngineFailed, PromptTooLong
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from serve_app.engines import Prompt, Tool, ToolCall
+
+
+class ChatPrompt:
+    def __init__(self, tokenizer: Any, context: int) -> None:
+        """`tokenizer`: of transformers, with a chat template; `context`: tokens of prompt and reply together."""
+        self._tokenizer = tokenizer
+        self._context = context
+        self._template_knows_tools = "tools" in str(tokenizer.chat_template)
+
+    def tokens(self, prompt: Prompt, reply: int) -> list[int]:
+        """The prompt, short enough that `reply` tokens have room after it. The oldest turns go first, the system message never.
+
+        Raises `PromptTooLong` when the last turn alone does not fit.
+        """
+        tools = prompt.tools if prompt.tool_choice != "none" else ()
+        head, turns = _turns(prompt.messages)
+
+        def rendered(dropped: int) -> list[int]:
+            return self._rendered([*head, *(message for turn in turns[dropped:] for message in turn)], tools)
+
+        def fits(dropped: int) -> bool:
+            return len(rendered(dropped)) + reply <= self._context
+
+        if fits(0):
+            return rendered(0)
+        least = bisect.bisect_left(range(len(turns)), True, key=fits)
+        if least >= len(turns):
+            raise PromptTooLong(f"the last message alone takes more than the {self._context - reply} tokens that this model has for a prompt")
+        return rendered(least)
+
+    def _rendered(self, messages: list[ChatMessage], tools: Sequence[Tool]) -> list[int]:
+        extra: dict[str, Any] = {"tools": [_declared(tool) for tool in tools]} if tools and self._template_knows_tools else {}
+        if tools and not self._template_knows_tools:
+            messages = _with_instructions(messages, tools)
+        plain = [self._plain(message) for message in messages]
+        try:
+            tokens = self._tokenizer.apply_chat_template(plain, add_generation_prompt=True, return_dict=False, enable_thinking=False, **extra)
+        except Exception as error:
+            # A template is a program of the model's, and raises what it likes: "roles must alternate".
+            raise EngineFailed(f"the model's chat template refuses this conversation: {error}") from error
+        return list(tokens)
+
+    def _plain(self, message: ChatMessage) -> dict[str, Any]:
+        plain: dict[str, Any] = {"role": message.role, "content": message.content}
+        if message.tool_calls and self._template_knows_tools:
+            plain["tool_calls"] = [
+                {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": _arguments(call)}}
+                for call in message.tool_calls
+            ]
+        elif message.tool_calls:
+            plain["content"] = "\n".join([message.content, *(_tagged(call) for call in message.tool_calls)]).strip()
+        if message.call_id is not None:
+            plain["tool_call_id"] = message.call_id
+        return plain
+
+
+def _turns(messages: Sequence[ChatMessage]) -> tuple[list[ChatMessage], list[list[ChatMessage]]]:
+    """The system messages at the head, and turns, each of which begins with what the user said."""
+    start = next((index for index, message in enumerate(messages) if message.role != "system"), len(messages))
+    turns: list[list[ChatMessage]] = []
+    for message in messages[start:]:
+        if not turns or message.role == "user":
+            turns.append([])
+        turns[-1].append(message)
+    return list(messages[:start]), turns
+
+
+def _with_instructions(messages: list[ChatMessage], tools: Sequence[Tool]) -> list[ChatMessage]:
+    """For templates that say nothing of tools: how to call one, at the end of the system message."""
+    listed = "\n".join(json.dumps(_declared(tool)["function"]) for tool in tools)
+    said = (
+        f"You can call these functions, described as JSON:\n{listed}\n"
+        f'To call one, answer with nothing but {OPEN}{{"name": the function, "arguments": {{...}}}}{CLOSE}. Otherwise answer in words.'
+    )
+    if messages and messages[0].role == "system":
+        return [replace(messages[0], content=f"{messages[0].content}\n\n{said}"), *messages[1:]]
+    return [ChatMessage("system", said), *messages]
+
+
+def _declared(tool: Tool) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters}}
+
+
+def _arguments(call: ToolCall) -> Any:
+    try:
+        return json.loads(call.arguments)
+    except ValueError:
+        return call.arguments
+
+
+def _tagged(call: ToolCall) -> str:
+    return f"{OPEN}{json.dumps({'name': call.name, 'arguments': _arguments(call)})}{CLOSE}"

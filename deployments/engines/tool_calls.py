@@ -1,0 +1,164 @@
+"""Reading a reply while it is written: text, or calls of tools. Pure; one reader for each reply.
+
+A model that must call a tool is held to JSON by vLLM's structured outputs (`call_schema`), and its arguments stream as they come. One that may
+call a tool writes `<tool_call>{"name": ..., "arguments": {...}}</tool_call>` (the form of Hermes, Qwen and SmolLM2); what does not parse as
+a call of a declared shape stays text, for it is what the model said.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Protocol
+
+from serve_app.engines import TextDelta, ToolCallDelta
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from serve_app.engines import Prompt, ReplyPiece
+
+OPEN, CLOSE = "<tool_call>", "</tool_call>"
+
+_HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*')
+
+
+class Reader(Protocol):
+    def feed(self, text: str) -> Iterator[ReplyPiece]: ...
+
+    def end(self) -> Iterator[ReplyPiece]:
+        """What was held back."""
+
+
+class PlainText:
+    def feed(self, text: str) -> Iterator[ReplyPiece]:
+        if text:
+            yield TextDelta(text)
+
+    def end(self) -> Iterator[ReplyPiece]:
+        yield from ()
+
+
+class JsonCall:
+    """All of the reply is one call."""
+
+    def __init__(self) -> None:
+        self._head: str | None = ""
+        """What came before the arguments; None once these have begun."""
+        self._nesting = Nesting()
+
+    def feed(self, text: str) -> Iterator[ReplyPiece]:
+        if self._head is not None:
+            self._head += text
+            found = _HEAD.match(self._head)
+            if found is None:
+                return
+            text, self._head = self._head[found.end() :], None
+            yield ToolCallDelta(0, json.loads(found[1]), "")
+        if inside := self._nesting.take(text):
+            yield ToolCallDelta(0, "", inside)
+
+    def end(self) -> Iterator[ReplyPiece]:
+        # Cut by the limit on tokens before it named a tool: there is no call to report, and text it is not.
+        yield from ()
+
+
+class TaggedCalls:
+    """Text with calls between tags."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._calls = 0
+
+    def feed(self, text: str) -> Iterator[ReplyPiece]:
+        self._held += text
+        while self._held:
+            before, tag, after = self._held.partition(OPEN)
+            if not tag:
+                safe = len(self._held) - _begun(self._held)
+                said, self._held = self._held[:safe], self._held[safe:]
+                yield from _text(said)
+                return
+            body, closed, rest = after.partition(CLOSE)
+            yield from _text(before)
+            self._held = tag + after
+            if not closed:
+                return
+            self._held = rest
+            yield from self._call(body, OPEN + body + CLOSE)
+
+    def end(self) -> Iterator[ReplyPiece]:
+        held, self._held = self._held, ""
+        # Small models forget the closing tag.
+        yield from self._call(held.removeprefix(OPEN), held) if held.startswith(OPEN) else _text(held)
+
+    def _call(self, body: str, written: str) -> Iterator[ReplyPiece]:
+        try:
+            call = json.loads(body)
+            name, arguments = call["name"], call.get("arguments", {})
+        except (ValueError, TypeError, KeyError):
+            yield from _text(written)
+            return
+        if not isinstance(name, str) or not isinstance(arguments, dict):
+            yield from _text(written)
+            return
+        yield ToolCallDelta(self._calls, name, json.dumps(arguments))
+        self._calls += 1
+
+
+class Nesting:
+    """Takes the first JSON object or array of a stream, and nothing after it."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._in_string = self._escaped = self._done = False
+
+    def take(self, text: str) -> str:
+        for index, char in enumerate(text):
+            if self._done:
+                return text[:index]
+            self._step(char)
+        return text
+
+    def _step(self, char: str) -> None:
+        if self._in_string:
+            if self._escaped:
+                self._escaped = False
+            elif char == "\\":
+                self._escaped = True
+            elif char == '"':
+                self._in_string = False
+        elif char == '"':
+            self._in_string = True
+        elif char in "{[":
+            self._depth += 1
+        elif char in "}]":
+            self._depth -= 1
+            self._done = self._depth <= 0
+
+
+def call_schema(prompt: Prompt) -> dict[str, Any] | None:
+    """The JSON Schema of the call that the prompt demands; None when it demands none."""
+    if not prompt.tools or prompt.tool_choice in ("auto", "none"):
+        return None
+    wanted = [tool for tool in prompt.tools if prompt.tool_choice in ("required", tool.name)]
+    shapes = [
+        {
+            "type": "object",
+            "properties": {"name": {"const": tool.name}, "arguments": tool.parameters or {"type": "object"}},
+            "required": ["name", "arguments"],
+            "additionalProperties": False,
+        }
+        for tool in wanted
+    ]
+    return shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
+
+
+def _begun(text: str) -> int:
+    """How many characters at the end of the text may be the beginning of a tag."""
+    return next((size for size in range(min(len(OPEN) - 1, len(text)), 0, -1) if OPEN.startswith(text[-size:])), 0)
+
+
+def _text(said: str) -> Iterator[ReplyPiece]:
+    if said:
+        yield TextDelta(said)

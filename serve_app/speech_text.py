@@ -1,0 +1,75 @@
+"""What is written -> what is said.
+
+A language model writes for the eye: markdown, digits, signs, addresses. A voice needs words. `speakable` works on a clause, a fragment of a reply
+as it comes (core/clauses.py), and needs nothing of what comes before or after; only fenced code does, for which `CodeFilter` keeps count.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from serve_app.speech_markdown import CodeFilter as CodeFilter
+from serve_app.speech_markdown import without_markdown
+from serve_app.speech_numbers import spoken_numbers
+from serve_app.speech_words import ADDRESSES, SIGNS_LEFT, WORDS, applied
+
+MOST_PASSES = 6
+"""One pass may uncover what the next one reads ("&amp;amp;"); text has two at most, noise may have more."""
+
+_MARKS = str.maketrans(dict.fromkeys("*_`#~|<>[]{}\\^=\u200d\ufe0f\ufe0e\u20e3", " "))
+_PLAIN_SIGNS = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "\u00a0": " ", "\u202f": " ", "…": "...", "‑": "-", "−": "-"})
+_VULGAR = re.compile(r"(\d)?\s?([¼½¾⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])")
+_EMOTICON = re.compile(r"(?<!\S)[:;8=][-']?[()DPpO/|](?!\w)")
+_TIDY = (
+    (re.compile(r"\(\s*\)"), " "),
+    (re.compile(r"\s+"), " "),
+    (re.compile(r"\s+(?=[,.;:!?)])"), ""),
+    (re.compile(r"\.{2,}"), "..."),
+    (re.compile(r"([!?])[!?]+"), r"\1"),
+    (re.compile(r"([,;:])[,;:]+"), r"\1"),
+    (re.compile(r"\s?[–—](?:\s?[–—])*\s?"), " — "),
+    (re.compile(r"(?<!\w)-+|-{2,}|-+(?!\w)"), " "),
+    (re.compile(r"^[\s,.;:!?—+)-]+|\s+$"), ""),
+    (re.compile(r"\s+"), " "),
+)
+
+
+def speakable(text: str, language: str = "en") -> str:
+    """The clause in words. Empty when nothing in it can be said.
+
+    `language`: BCP 47 tag. Numbers, signs and abbreviations are read in English alone; in other languages they stay as they are, and markdown,
+    emoji and addresses go.
+    """
+    for _ in range(MOST_PASSES):
+        before, text = text, _pass(text, english=language.lower().startswith("en"))
+        if text == before:
+            break
+    return text
+
+
+def _pass(text: str, english: bool) -> str:
+    text = without_markdown(_ascii_digits(_without_emoji(text))).translate(_PLAIN_SIGNS)
+    text = applied(ADDRESSES, text)
+    if english:
+        text = _VULGAR.sub(_fraction, text)
+        text = applied(SIGNS_LEFT, spoken_numbers(applied(WORDS, text)))
+    text = text.translate(_MARKS)
+    for pattern, instead in _TIDY:
+        text = pattern.sub(instead, text)
+    return text.strip() if any(char.isalnum() for char in text) else ""
+
+
+def _without_emoji(text: str) -> str:
+    import emoji
+
+    return _EMOTICON.sub(" ", emoji.replace_emoji(text, " "))
+
+
+def _ascii_digits(text: str) -> str:
+    return "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in text)
+
+
+def _fraction(found: re.Match[str]) -> str:
+    above, _, below = unicodedata.normalize("NFKC", found[2]).partition("\u2044")
+    return f"{found[1] + ' ' if found[1] else ''}{above}/{below}"
