@@ -36,8 +36,8 @@ class _Utterance:
     """What is being said now."""
 
     item_id: str
-    told: bool
-    """Whether the client was told that it started (not under push to talk)."""
+    failed: str | None = None
+    """Why its transcription failed already, before it was over."""
 
 
 class Conversation:
@@ -107,21 +107,21 @@ class Conversation:
         if self._utterance is not None:
             return []
         item_id = self._new_id("item")
-        self._utterance = _Utterance(item_id, told_of)
+        self._utterance = _Utterance(item_id)
         begin = told.BeginUtterance(item_id, start_s, self.config.hints)
         return [Tell(told.UtteranceStarted(item_id, start_s)), begin] if told_of else [begin]
 
     def _speech_stopped(self, event: ev.SpeechStopped, now: float) -> list[Command]:
         if self._utterance is None:
             return []
-        item_id = self._utterance.item_id
+        utterance, item_id = self._utterance, self._utterance.item_id
         commands: list[Command] = [Tell(told.UtteranceStopped(item_id, event.end_s)), *self._commit(item_id)]
         marks = Marks(over_at=now, endpoint_s=event.end_s - event.last_speech_s)
         self._marks[item_id] = marks
         policy = self.config.turn_taking
         if policy is not None and policy.create_response and self.config.responds and self._default is None:
             commands += self._respond(ResponseRequest(), marks, for_utterance=item_id)
-        return commands
+        return commands + self._failed_early(utterance, now)
 
     def _commit(self, item_id: str) -> list[Command]:
         self._utterance = None
@@ -142,9 +142,9 @@ class Conversation:
             return [problem(message, "input_audio_buffer_commit_empty", None, event.event_id)]
         commands = [] if self._utterance else self._begin_utterance(0.0, told_of=False)
         assert self._utterance is not None
-        item_id = self._utterance.item_id
-        self._marks[item_id] = Marks(over_at=now)
-        return commands + self._commit(item_id)
+        utterance = self._utterance
+        self._marks[utterance.item_id] = Marks(over_at=now)
+        return commands + self._commit(utterance.item_id) + self._failed_early(utterance, now)
 
     def _clear(self) -> list[Command]:
         commands: list[Command] = [told.ForgetBuffer(), Tell(told.BufferCleared())]
@@ -165,6 +165,8 @@ class Conversation:
 
     def _transcript(self, event: ev.TranscriptGrew | ev.TranscriptFinished | ev.TranscriptFailed, now: float) -> list[Command]:
         if event.item_id not in self._untranscribed:
+            if isinstance(event, ev.TranscriptFailed) and self._utterance is not None and self._utterance.item_id == event.item_id:
+                self._utterance.failed = event.reason
             return []
         match event:
             case ev.TranscriptGrew():
@@ -177,6 +179,9 @@ class Conversation:
             case ev.TranscriptFailed():
                 failed: list[Command] = [Tell(told.TranscriptionFailed(event.item_id, event.reason))] if self.config.transcribes else []
                 return failed + self._transcribed(event.item_id, INAUDIBLE, now)
+
+    def _failed_early(self, utterance: _Utterance, now: float) -> list[Command]:
+        return [] if utterance.failed is None else self._transcript(ev.TranscriptFailed(utterance.item_id, utterance.failed), now)
 
     def _tell_transcript(self, item_id: str, text: str) -> list[Command]:
         told_chars = self._untranscribed[item_id]

@@ -41,6 +41,15 @@ def test_a_failed_transcription_is_told_and_the_model_hears_that_something_was_s
     assert "could not be understood" in talk.reply().prompt.messages[-1].content
 
 
+def test_a_transcription_that_fails_before_the_turn_is_over_is_told_after_it() -> None:
+    talk = Talk()
+    talk.happens(ev.SpeechStarted(0.0))
+    talk.happens(ev.TranscriptFailed(talk.told(cmd.UtteranceStarted)[0].item_id, "no reason"))
+    assert not talk.told(cmd.TranscriptionFailed)
+    talk.happens(ev.SpeechStopped(1.0, 0.5))
+    assert talk.told(cmd.TranscriptionFailed) and talk.commanded(cmd.StartReply)
+
+
 def test_transcripts_are_told_only_to_a_client_that_asked() -> None:
     talk = Talk(Config(transcribes=False))
     talk.user_says("hello")
