@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
@@ -127,6 +128,7 @@ class EarServer:
         finally:
             held.utterances.clear()
             await ear.close()
+            await connection.close(CloseCode.GOING_AWAY)  # websockets leaves it open when the handler is cancelled
 
 
 async def _read(connection: ServerConnection, ear: Ear, held: _Held) -> None:
@@ -242,6 +244,7 @@ class LeasedEar:
         self._work.cancel()
         await asyncio.gather(self._work, return_exceptions=True)
         self._lose("it was closed")
+        await self._release()  # again: a task cancelled before its first step has run nothing
 
     async def _run(self) -> None:
         """Until one of the three fails: each runs for as long as both ends live."""
@@ -250,11 +253,14 @@ class LeasedEar:
             done, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
             self._lose("; ".join(str(job.exception() or "it ended the connection") for job in done))
         finally:
-            self._lease.cancel()  # dropping the response would leave the call running in the replica
             for job in jobs:
                 job.cancel()
             await asyncio.gather(*jobs, return_exceptions=True)
-            await self._connection.close()
+            await self._release()
+
+    async def _release(self) -> None:
+        self._lease.cancel()  # dropping the response would leave the call running in the replica
+        await self._connection.close()
 
     async def _write(self) -> None:
         while True:

@@ -252,7 +252,7 @@ _FAKE: dict[str, Any] = {
     "turn": {"engine": "fake"},
     "stt": {"engine": "fake", "num_cpus": 0.1},
     "llm": {"engine": "fake", "num_cpus": 0.1},
-    "tts": {"engine": "fake", "voice": "fake", "num_cpus": 0.1},
+    "tts": {"engine": "fake", "voice": "af_heart", "num_cpus": 0.1},
     "gateway": {"num_cpus": 0.1},
 }
 

@@ -82,7 +82,7 @@ def _gateway(settings: Settings) -> serve.Deployment:
         name="Gateway",
         num_replicas=settings.gateway.replicas,
         max_ongoing_requests=settings.session.max_sessions * 4 + SPARE,
-        ray_actor_options={"num_cpus": settings.gateway.num_cpus, "runtime_env": _environment(settings)},
+        ray_actor_options={"num_cpus": settings.gateway.num_cpus, **_environment(settings)},
         logging_config=QUIET,
         graceful_shutdown_timeout_s=10,
         health_check_timeout_s=30,
@@ -95,7 +95,7 @@ def _deployment(kind: type, placement: Placement, settings: Settings, max_ongoin
         kind,
         name=kind.__name__,
         max_ongoing_requests=max_ongoing_requests or placement.max_ongoing,
-        ray_actor_options={**resources, "runtime_env": _environment(settings, placement.engine)},
+        ray_actor_options={**resources, **_environment(settings, placement.engine)},
         logging_config=QUIET,
         graceful_shutdown_timeout_s=10,
         health_check_timeout_s=30,
@@ -115,10 +115,11 @@ def _replicas(placement: Placement, max_ongoing_requests: int) -> dict[str, Any]
 
 
 def _environment(settings: Settings, engine: str | None = None) -> dict[str, Any]:
+    """Only where something differs from Ray's own workers: a process with variables of its own cannot be started beforehand."""
     variables = dict(ENVIRONMENTS[engine]()) if engine in ENVIRONMENTS else {}
-    if (cache := os.environ.get(CACHE_VARIABLE)) is not None:
-        variables[CACHE_VARIABLE] = cache
-    return {"env_vars": variables}
+    if settings.models.cache is not None:
+        variables[CACHE_VARIABLE] = str(settings.models.cache)
+    return {"runtime_env": {"env_vars": variables}} if variables else {}
 
 
 def _say_without_haproxy() -> None:

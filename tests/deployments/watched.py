@@ -1,0 +1,42 @@
+"""The deployments with a window into their engine, for tests: replicas are other processes."""
+
+import os
+
+from deployments.llm import LanguageModel
+from deployments.stt import SpeechToText
+from deployments.tts import TextToSpeech
+from serve_app.errors import EngineFailed
+
+
+class WatchedSpeechToText(SpeechToText):
+    async def pid(self) -> int:
+        return os.getpid()
+
+
+class WatchedLanguageModel(LanguageModel):
+    async def hold(self) -> None:
+        self._engine.gate.clear()
+
+    async def let_go(self) -> None:
+        self._engine.gate.set()
+
+    async def live(self) -> int:
+        """Replies under way in the engine."""
+        return self._engine.live
+
+    async def pid(self) -> int:
+        return os.getpid()
+
+
+class WatchedTextToSpeech(TextToSpeech):
+    async def hold(self) -> None:
+        self._engine.gate.clear()
+
+    async def let_go(self) -> None:
+        self._engine.gate.set()
+
+    async def live(self) -> int:
+        return self._engine.live
+
+    async def fail_with(self, reason: str | None) -> None:
+        self._engine.error = None if reason is None else EngineFailed(reason)

@@ -1,0 +1,70 @@
+import pytest
+
+from serve_app import settings as module
+from serve_app.errors import SettingsError
+from serve_app.settings import Profile, Settings
+
+
+def test_dotted_names_set_one_value_and_leave_the_profile_around_it() -> None:
+    settings = Settings.of({"profile": "cpu", "llm.model": "some/model"})
+    assert settings.llm.model == "some/model"
+    assert (settings.llm.engine, settings.stt.engine, settings.tts.voice) == ("vllm", "moonshine", "af_heart")
+
+
+def test_nested_and_dotted_names_meet() -> None:
+    settings = Settings.of({"profile": "cpu", "llm": {"temperature": 0.5}, "llm.model": "some/model"})
+    assert (settings.llm.temperature, settings.llm.model) == (0.5, "some/model")
+
+
+def test_text_from_the_command_line_becomes_what_the_setting_is() -> None:
+    settings = Settings.of({"profile": "cpu", "stt.num_cpus": "0.5", "gateway.beyond_loopback": "true", "session.max_sessions": "7"})
+    assert (settings.stt.num_cpus, settings.gateway.beyond_loopback, settings.session.max_sessions) == (0.5, True, 7)
+
+
+def test_options_of_an_engine_are_read_as_numbers_and_truth_values_where_they_look_like_them() -> None:
+    options = Settings.of({"profile": "cpu", "stt.options.threads": "2", "stt.options.fast": "true", "stt.options.name": "x"}).stt.options
+    assert options == {"threads": 2, "fast": True, "name": "x"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"llm.modle": "x"}, "llm.modle is no setting; did you mean llm.model?"),
+        ({"modell": "x"}, "modell is no setting; did you mean llm.model?"),
+        ({"llm": {"nonsense": 1}}, "llm.nonsense is no setting"),
+        ({"profile": "cpuu"}, "profile is 'cpuu', but must be one of auto, cpu, spark, fake"),
+        ({"session.max_s": "-1"}, "session.max_s: Input should be greater than 0"),
+        ({"llm": "x", "llm.model": "y"}, "llm.model cannot be set"),
+    ],
+)
+def test_what_is_unknown_or_wrong_is_refused_by_its_name(given: dict[str, object], said: str) -> None:
+    with pytest.raises(SettingsError, match=said.replace("?", r"\?")):
+        Settings.of({"profile": "cpu"} | given)
+
+
+def test_serve_validates_by_the_same_rules() -> None:
+    with pytest.raises(SettingsError, match="llm.modle is no setting"):
+        Settings.model_validate({"llm.modle": "x"})
+
+
+def test_options_of_the_profile_do_not_reach_another_engine() -> None:
+    assert Settings.of({"profile": "spark"}).stt.options
+    assert not Settings.of({"profile": "spark", "stt.engine": "moonshine"}).stt.options
+
+
+def test_auto_is_the_cpu_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "nvidia_gpu_visible", lambda: False)
+    assert Settings().profile is Profile.CPU
+
+
+def test_auto_says_when_it_leaves_a_gpu_unused(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(module, "nvidia_gpu_visible", lambda: True)
+    assert Settings().profile is Profile.CPU
+    assert "profile cpu is used" in caplog.text
+
+
+@pytest.mark.parametrize("profile", ["cpu", "fake"])
+def test_all_deployments_fit_two_cores(profile: str) -> None:
+    settings = Settings.of({"profile": profile})
+    placed = (settings.gateway, settings.stt, settings.llm, settings.tts)
+    assert sum(placement.num_cpus for placement in placed) <= 2
