@@ -46,10 +46,10 @@ def download(url: str, target: Path, progress: Progress, pause: Callable[[float]
             reason = f"{error.code} {error.reason}"
         except (OSError, http.client.HTTPException) as error:
             reason = error
-        failures = 1 if _size(part) > before else failures + 1
+        failures = 0 if _size(part) > before else failures + 1
         if failures == ATTEMPTS:
             raise ArtifactMissing(f"{_without_secrets(url)} cannot be reached: {reason}")
-        pause(PAUSE_S * failures)
+        pause(PAUSE_S * (failures + 1))
 
 
 def _fetch_rest(url: str, part: Path, progress: Progress) -> bool:

