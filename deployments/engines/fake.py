@@ -1,0 +1,262 @@
+"""One engine of each kind without a model: deterministic, instant, and told what to do by its constructor. For tests, and to try the
+server without weights (`profile=fake`). Work is held up by a gate that the test opens, never by time."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections import deque
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from serve_app.audio import level_dbfs
+from serve_app.engines import (
+    HEARING_RATE,
+    Hypothesis,
+    ReplyEnd,
+    Sound,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+    Word,
+)
+from serve_app.errors import EngineFailed, PromptTooLong, UnknownVoice
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from serve_app.engines import Due, Hints, Pcm, Prompt, ReplyPiece, Speech
+
+
+class Gate:
+    """Holds the work of a worker thread between `shut` and `open`."""
+
+    GIVE_UP_S = 30.0
+    """A test that forgot to open it fails instead of hanging."""
+
+    def __init__(self) -> None:
+        self._way = threading.Event()
+        self._way.set()
+        self._reached = threading.Event()
+
+    def shut(self) -> None:
+        self._reached.clear()
+        self._way.clear()
+
+    def open(self) -> None:
+        self._way.set()
+
+    async def reached(self) -> None:
+        """Until some work stands before the gate."""
+        if not await asyncio.to_thread(self._reached.wait, self.GIVE_UP_S):
+            raise EngineFailed("nothing came to the gate")
+
+    def pass_through(self) -> None:
+        """For the worker thread."""
+        self._reached.set()
+        if not self._way.wait(self.GIVE_UP_S):
+            raise EngineFailed("the gate stayed shut")
+
+
+# --- voice activity ---------------------------------------------------------------------------------------------------------------------
+
+
+class FakeVoiceActivity:
+    """Whatever is louder than `threshold_dbfs` is speech."""
+
+    frame_samples = 512
+
+    def __init__(self, threshold_dbfs: float = -50.0) -> None:
+        self._threshold_dbfs = threshold_dbfs
+
+    async def warm(self) -> None: ...
+
+    def open(self) -> FakeVoiceActivity:
+        """It has no state, so one stream serves all."""
+        return self
+
+    def score(self, frame: Pcm) -> float:
+        if len(frame) != self.frame_samples:
+            raise EngineFailed(f"frames have {self.frame_samples} samples, not {len(frame)}")
+        return 1.0 if level_dbfs(frame) > self._threshold_dbfs else 0.0
+
+
+# --- turn detection ---------------------------------------------------------------------------------------------------------------------
+
+
+class FakeTurnDetector:
+    def __init__(self, finished: float = 1.0) -> None:
+        self.finished = finished
+        """What it says; may be set at any time."""
+        self.asked_s: list[float] = []
+        """Seconds of audio of each question."""
+
+    async def warm(self) -> None: ...
+
+    async def score(self, pcm: Pcm) -> float:
+        self.asked_s.append(len(pcm) / HEARING_RATE)
+        return self.finished
+
+
+# --- speech-to-text ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _FakeUtterance:
+    script: str | Exception | None
+    samples: int = 0
+    steps: int = 0
+
+
+class FakeRecogniser:
+    """The utterances that begin are given `texts` one after the other; an exception among them fails its utterance. Beyond the last one
+    the text is derived from the audio: "heard 1.50 seconds". A partial has one more word with each step."""
+
+    def __init__(self, texts: Sequence[str | Exception] = (), step_s: float = 0.5) -> None:
+        self.step_samples = int(step_s * HEARING_RATE)
+        self.gate = Gate()
+        """Each step passes it."""
+        self.batches: list[int] = []
+        """Utterances in each step so far."""
+        self.hints: list[Hints] = []
+        self._script = deque(texts)
+
+    async def warm(self) -> None: ...
+
+    def begin(self, hints: Hints) -> _FakeUtterance:
+        self.hints.append(hints)
+        return _FakeUtterance(self._script.popleft() if self._script else None)
+
+    def step(self, due: Sequence[Due]) -> list[Hypothesis | Exception]:
+        self.batches.append(len(due))
+        self.gate.pass_through()
+        return [self._hear(one) for one in due]
+
+    def _hear(self, due: Due) -> Hypothesis | Exception:
+        utterance: _FakeUtterance = due.stream
+        utterance.samples += len(due.pcm)
+        utterance.steps += 1
+        if isinstance(utterance.script, Exception):
+            return utterance.script
+        heard = f"heard {utterance.samples / HEARING_RATE:.2f} seconds" if utterance.samples else ""
+        text = heard if utterance.script is None else utterance.script
+        if not due.last:
+            text = " ".join(text.split()[: utterance.steps])
+        return Hypothesis(text, 0 if utterance.script is None and not due.last else len(text))
+
+
+# --- language model ---------------------------------------------------------------------------------------------------------------------
+
+ReplyPart = str | ToolCall | Exception
+
+
+class FakeLanguageModel:
+    """Each prompt is given the next of `replies`, word by word: a text, or parts in order, among them tool calls and an exception to be
+    raised there. Beyond the last one it echoes: "You said: ...". A token is a word."""
+
+    def __init__(self, replies: Sequence[ReplyPart | Sequence[ReplyPart]] = (), context: int = 4096) -> None:
+        self.prompts: list[Prompt] = []
+        self.gate = asyncio.Event()
+        """Each piece waits for it; open (set) until a test clears it."""
+        self.gate.set()
+        self.live = 0
+        """Replies under way."""
+        self._script = deque(replies)
+        self._context = context
+
+    async def warm(self) -> None: ...
+
+    async def reply(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
+        self.prompts.append(prompt)
+        prompt_tokens = sum(len(message.content.split()) for message in prompt.messages)
+        if prompt_tokens > self._context:
+            raise PromptTooLong(f"{prompt_tokens} tokens do not fit a context of {self._context}")
+        pieces = self._pieces(self._next(prompt))
+        sent = 0
+        self.live += 1
+        try:
+            for piece in islice(pieces, prompt.max_tokens):
+                await self.gate.wait()
+                yield piece
+                sent += 1
+            yield ReplyEnd("stop" if next(pieces, None) is None else "length", prompt_tokens, sent)
+        finally:
+            self.live -= 1
+
+    def _next(self, prompt: Prompt) -> Sequence[ReplyPart]:
+        if not self._script:
+            asked = [message.content for message in prompt.messages if message.role == "user"]
+            return (f"You said: {asked[-1]}" if asked else "Hello.",)
+        reply = self._script.popleft()
+        return (reply,) if isinstance(reply, str | ToolCall | Exception) else reply
+
+    def _pieces(self, parts: Sequence[ReplyPart]) -> Iterator[TextDelta | ToolCallDelta]:
+        calls = 0
+        for part in parts:
+            if isinstance(part, Exception):
+                raise part
+            if isinstance(part, ToolCall):
+                half = len(part.arguments) // 2
+                yield ToolCallDelta(calls, part.name, part.arguments[:half])
+                yield ToolCallDelta(calls, "", part.arguments[half:])
+                calls += 1
+            else:
+                yield from (TextDelta(word) for word in _words(part))
+
+
+# --- text-to-speech ---------------------------------------------------------------------------------------------------------------------
+
+
+class FakeTextToSpeech:
+    """A tone of its own for each voice, as long as the text: `s_per_character`, the spaces included. One piece a word, with the word's
+    time."""
+
+    sample_rate = 24_000
+
+    def __init__(self, voices: Sequence[str] = ("af_heart", "af_bella"), s_per_character: float = 0.06) -> None:
+        self.voices = tuple(voices)
+        self.spoken: list[Speech] = []
+        self.error: Exception | None = None
+        """Raised after the first word, as long as it is set."""
+        self.gate = asyncio.Event()
+        """Each piece waits for it; open (set) until a test clears it."""
+        self.gate.set()
+        self.live = 0
+        """Speeches under way."""
+        self._s_per_character = s_per_character
+
+    async def warm(self) -> None: ...
+
+    async def speak(self, speech: Speech) -> AsyncIterator[Sound]:
+        for voice in speech.voice.split("+"):
+            if voice not in self.voices:
+                raise UnknownVoice(f"there is no voice {voice!r}; there are {', '.join(self.voices)}")
+        self.spoken.append(speech)
+        self.live += 1
+        try:
+            characters = 0
+            for word in _words(speech.text):
+                await self.gate.wait()
+                yield self._sound(speech, word, characters)
+                characters += len(word)
+                if self.error is not None:
+                    raise self.error
+        finally:
+            self.live -= 1
+
+    def _sound(self, speech: Speech, word: str, characters: int) -> Sound:
+        s_per_character = self._s_per_character / speech.speed
+        start_s, end_s = characters * s_per_character, (characters + len(word)) * s_per_character
+        hertz = 220.0 * (1 + self.voices.index(speech.voice.split("+")[0]))
+        at = np.arange(round(start_s * self.sample_rate), round(end_s * self.sample_rate)) / self.sample_rate
+        tone = (8000 * np.sin(2 * np.pi * hertz * at)).astype(np.int16)
+        return Sound(tone, (Word(word.strip(), start_s, end_s),))
+
+
+def _words(text: str) -> list[str]:
+    """With the spaces before them: joined they are the text."""
+    return re.findall(r"\s*\S+(?:\s+$)?", text)

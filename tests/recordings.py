@@ -1,0 +1,35 @@
+"""The recordings of tests/audio, with what is said in them."""
+
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+import jiwer
+
+from serve_app.audio import pcm_of_bytes
+from serve_app.engines import HEARING_RATE, Pcm
+
+
+@dataclass(frozen=True)
+class Recording:
+    file: str
+    words: str
+
+    @property
+    def pcm(self) -> Pcm:
+        with wave.open(str(Path(__file__).parent / "audio" / self.file)) as file:
+            assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (HEARING_RATE, 1, 2)
+            return pcm_of_bytes(file.readframes(file.getnframes()))
+
+
+BEST_OF_TIMES = Recording("best_of_times.wav", "It was the best of times, it was the worst of times, it was the age of wisdom.")
+EVERYTHING = Recording("everything.wav", "We had everything before us, we had nothing before us.")
+
+_PLAIN = jiwer.Compose(
+    [jiwer.ToLowerCase(), jiwer.RemovePunctuation(), jiwer.RemoveMultipleSpaces(), jiwer.Strip(), jiwer.ReduceToListOfListOfWords()]
+)
+
+
+def word_error_rate(said: str, heard: str) -> float:
+    """Without regard to case and punctuation."""
+    return jiwer.wer(said, heard, reference_transform=_PLAIN, hypothesis_transform=_PLAIN)
