@@ -12,6 +12,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 from typing import NoReturn
@@ -23,6 +24,8 @@ UV = VENV / "bin" / "uv"
 REQUIREMENTS = ROOT / "requirements"
 PROFILES = ("cpu", "spark")
 TORCH = "2.13.0"
+STEPS = 1
+"""Raised when this file installs something else than before."""
 NEEDED_DISK_GB = {"cpu": 12, "spark": 30}
 NEEDED_MEMORY_GB = 8
 REGISTRY_REMEDY = "look at the lines above, and at pip's index-url, proxy and cert settings (`pip config list`, and UV_INDEX_URL for uv)"
@@ -34,8 +37,8 @@ def main(wanted: str = "auto") -> None:
     if stamp.exists() and stamp.read_text() == _declared(profile) and PYTHON.exists():
         return
     _check_machine(profile)
-    _say(f"making .venv for the profile {profile}: about 4 GB to fetch and some minutes, once")
-    venv.create(VENV, with_pip=True, symlinks=True)
+    _say(f"making .venv for the profile {profile}: about 2 GB to fetch and some minutes, once")
+    venv.create(VENV, with_pip=True, symlinks=True, clear=_of_another_python())
     _pip("install", "--require-hashes", "-r", str(REQUIREMENTS / "uv.lock")) or _stop("uv cannot be fetched", REGISTRY_REMEDY)
     if profile == "cpu":
         _install_cpu_torch()
@@ -57,10 +60,16 @@ def _profile(wanted: str) -> str:
 
 
 def _declared(profile: str) -> str:
-    """Changes with everything that the environment was made from."""
-    files = (REQUIREMENTS / f"{profile}.lock", REQUIREMENTS / "uv.lock", ROOT / "pyproject.toml", Path(__file__))
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-    return f"{digest} {platform.python_version()} {platform.machine()} {ROOT}\n"
+    """Changes with everything that the environment was made from; not with the settings of a linter."""
+    locks = b"".join((REQUIREMENTS / name).read_bytes() for name in (f"{profile}.lock", "uv.lock"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    digest = hashlib.sha256(locks + repr(project).encode()).hexdigest()
+    return f"{STEPS} {digest} {platform.python_version()} {platform.machine()} {ROOT}\n"
+
+
+def _of_another_python() -> bool:
+    settings = VENV / "pyvenv.cfg"
+    return settings.exists() and f"version = {platform.python_version()}\n" not in settings.read_text()
 
 
 def _check_machine(profile: str) -> None:
