@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
@@ -16,7 +17,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from serve_app.admission import Admission, Refused, is_loopback, origin_allowed
 from serve_app.engines import Engines
-from serve_app.session import Disconnected, SessionOptions, drive, refuse
+from serve_app.realtime.render import error
+from serve_app.session import Disconnected, SessionOptions, drive, new_id, refuse
 from serve_app.settings import Settings
 
 WEB = Path(__file__).parent.parent / "serve_app" / "web"
@@ -42,7 +44,7 @@ class Front:
             await socket.close(4403, "pages of other origins may not connect")
             return
         await socket.accept(SUBPROTOCOL if SUBPROTOCOL in socket.scope.get("subprotocols", ()) else None)
-        transport = SocketTransport(socket)
+        transport = SocketTransport(socket, self.settings.session.max_message_bytes)
         try:
             with self.admission.session():
                 await drive(transport, self.engines, _asked(self.options, socket))
@@ -111,10 +113,17 @@ class Guard:
 class SocketTransport:
     """A Starlette websocket as the session's Transport."""
 
-    def __init__(self, socket: WebSocket) -> None:
+    def __init__(self, socket: WebSocket, max_message_bytes: int) -> None:
         self._socket = socket
+        self._max_message_bytes = max_message_bytes
 
     async def receive(self) -> str | bytes:
+        while len(message := await self._receive()) > self._max_message_bytes:
+            said = f"The message has {len(message)} bytes; the most is {self._max_message_bytes}. It was ignored."
+            await self.send(orjson.dumps({"event_id": new_id("event"), **error(said, "message_too_long", None, None)}).decode())
+        return message
+
+    async def _receive(self) -> str | bytes:
         message = await self._socket.receive() if self._open else {"type": "websocket.disconnect"}
         if message["type"] == "websocket.disconnect":
             raise Disconnected("the client is gone")
@@ -126,8 +135,8 @@ class SocketTransport:
             raise Disconnected("the client is gone")
         try:
             await self._socket.send_text(text)
-        except (WebSocketDisconnect, RuntimeError, OSError) as error:
-            raise Disconnected("the client is gone") from error
+        except (WebSocketDisconnect, RuntimeError, OSError) as lost:
+            raise Disconnected("the client is gone") from lost
 
     async def close(self, code: int, reason: str) -> None:
         if not self._open:

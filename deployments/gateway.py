@@ -1,10 +1,8 @@
 """The ingress: sessions live here, beside the two small engines that every frame passes; the others are reached through handles."""
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
 
-from ray.serve.handle import DeploymentHandle
 from starlette.applications import Starlette
 
 from deployments.engines import create
@@ -21,20 +19,13 @@ PROBE_S = 3.0
 """How long a readiness probe waits for each deployment."""
 
 
-@dataclass(frozen=True, slots=True)
-class Handles:
-    stt: "DeploymentHandle[Any]"
-    llm: "DeploymentHandle[Any]"
-    tts: "DeploymentHandle[Any]"
-
-
 class Gateway:
     """Ready once all engines are: the first session must not wait for weights."""
 
     async def __init__(self, settings: Settings, stt: Any, llm: Any, tts: Any) -> None:
         raise_limits(settings.session.max_message_bytes)
         self._settings = settings
-        self._handles = Handles(stt, llm, tts)
+        self._handles = {"stt": stt, "llm": llm, "tts": tts}
         warm_s = settings.models.warm_s
         self._speech_to_text = RemoteSpeechToText(stt, warm_s)
         self._text_to_speech = RemoteTextToSpeech(tts, warm_s)
@@ -54,10 +45,9 @@ class Gateway:
 
     async def _ready(self) -> dict[str, str]:
         """What is wrong, by deployment; empty when all answer."""
-        names = ("stt", "llm", "tts")
-        calls = (answer(getattr(self._handles, name).ready.remote(), PROBE_S) for name in names)
+        calls = (answer(handle.ready.remote(), PROBE_S) for handle in self._handles.values())
         answers = await asyncio.gather(*calls, return_exceptions=True)
-        return {name: str(result) for name, result in zip(names, answers, strict=True) if isinstance(result, Exception)}
+        return {name: str(result) for name, result in zip(self._handles, answers, strict=True) if isinstance(result, Exception)}
 
     def _options(self) -> SessionOptions:
         settings = self._settings

@@ -1,8 +1,8 @@
 """One session's hold on one speech-to-text replica, both ends.
 
-The lease is a streaming call of the Serve handle that lasts as long as the session: it picks the replica (admission, affinity, autoscaling) and
-tells of its death. The audio goes beside it, on a websocket straight to the replica, because a message through the handle costs ten times as
-much. The lease's first item says where the socket is and the token that opens it, once.
+The lease is a streaming call of the Serve handle that lasts as long as the session: it picks the replica (admission, affinity, autoscaling)
+and tells of its death. The audio goes beside it, on a websocket straight to the replica, because a message through the handle costs ten
+times as much. The lease's first item says where the socket is and the token that opens it, once.
 
 Either end notices the other's end: the replica when the call is cancelled (the gateway closed the ear, or died), the gateway when the call
 or the socket fails, or is silent for longer than `SILENCE_S`: a cut link makes no error by itself.

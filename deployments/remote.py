@@ -6,15 +6,17 @@ What Ray raises becomes one of our errors.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError, RequestCancelledError
-from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 
 from deployments.lease import open_ear
 from serve_app.engines import Ear, Prompt, ReplyPiece, Sound, Speech
 from serve_app.errors import EngineBusy, EngineFailed, EngineGone, SparkvoxError
+
+if TYPE_CHECKING:
+    from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 
 FIRST_S = 30.0
 """Until the first piece: a long prompt on a slow machine, behind others."""
@@ -42,7 +44,10 @@ def translated(error: BaseException) -> Exception:
     return EngineFailed(f"{type(error).__name__}: {_first_line(error)}")
 
 
-async def pieces(call: "Callable[[], DeploymentResponseGenerator[Any]]", first_s: float = FIRST_S, next_s: float = NEXT_S) -> AsyncIterator[Any]:
+Call = Callable[[], "DeploymentResponseGenerator[Any]"]
+
+
+async def pieces(call: Call, first_s: float = FIRST_S, next_s: float = NEXT_S) -> AsyncIterator[Any]:
     """The items of a streaming call, which is made when the first is asked for: an iterator that was never begun has nothing to cancel.
 
     However it ends, the call is cancelled: a response that is only dropped leaves the replica at work.

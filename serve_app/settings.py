@@ -1,8 +1,8 @@
 """What can be set, read once when the application is built and handed to every part.
 
-A setting is named by its dotted path: `serve run serve_app:graph profile=cpu llm.model=...`, nested or dotted in a Serve configuration file.
-A profile is a set of defaults under what the user sets; `auto` takes the one that fits the hardware. Where the user names another engine than
-the profile does, the profile's options for the engine it had do not apply.
+A setting is named by its dotted path: `serve run serve_app:graph profile=cpu llm.model=...`, nested or dotted in a Serve configuration
+file. A profile is a set of defaults under what the user sets; `auto` takes the one that fits the hardware. Where the user names another
+engine than the profile does, the profile's options for the engine it had do not apply.
 """
 
 import difflib

@@ -31,22 +31,18 @@ WEIGHTS = {
 }
 """What each engine will ask for when it is warmed; one that is not here fetches it then."""
 
-def _vllm() -> dict[str, str]:
-    from deployments.engines.vllm_engine import environment
-
-    return environment()
-
-
-ENVIRONMENTS = {"vllm": _vllm}
-"""Variables that must be set before the engine's process imports it."""
-
 QUIET = {"enable_access_log": False}
+LIFE: dict[str, Any] = {"graceful_shutdown_timeout_s": 10, "health_check_timeout_s": 30, "max_constructor_retry_count": 2}
+"""An engine that cannot be loaded will not be at the twentieth try (Serve's default) either."""
 SPARE = 16
 """Calls beside the sessions: probes and counts. Serve lets no more in than it is told, and we refuse with a reason before it is reached."""
 
 
 def graph(settings: Settings) -> Application:
-    """What `serve run serve_app:graph key=value` deploys. Fetches what is not here yet. Raises `SettingsError`, `ArtifactMissing`, `ArtifactDamaged`."""
+    """What `serve run serve_app:graph key=value` deploys. Fetches the weights that are not here yet.
+
+    Raises `SettingsError`, `ArtifactMissing` or `ArtifactDamaged`.
+    """
     _say_without_haproxy()
     _must_exist(settings)
     fetch(settings)
@@ -84,8 +80,7 @@ def _gateway(settings: Settings) -> serve.Deployment:
         max_ongoing_requests=settings.session.max_sessions * 4 + SPARE,
         ray_actor_options={"num_cpus": settings.gateway.num_cpus, **_environment(settings)},
         logging_config=QUIET,
-        graceful_shutdown_timeout_s=10,
-        health_check_timeout_s=30,
+        **LIFE,
     )
 
 
@@ -95,10 +90,9 @@ def _deployment(kind: type, placement: Placement, settings: Settings, max_ongoin
         kind,
         name=kind.__name__,
         max_ongoing_requests=max_ongoing_requests or placement.max_ongoing,
-        ray_actor_options={**resources, **_environment(settings, placement.engine)},
+        ray_actor_options={**resources, **_environment(settings)},
         logging_config=QUIET,
-        graceful_shutdown_timeout_s=10,
-        health_check_timeout_s=30,
+        **LIFE,
         **_replicas(placement, max_ongoing_requests or placement.max_ongoing),
     )
 
@@ -114,12 +108,11 @@ def _replicas(placement: Placement, max_ongoing_requests: int) -> dict[str, Any]
     return {"autoscaling_config": autoscaling}
 
 
-def _environment(settings: Settings, engine: str | None = None) -> dict[str, Any]:
-    """Only where something differs from Ray's own workers: a process with variables of its own cannot be started beforehand."""
-    variables = dict(ENVIRONMENTS[engine]()) if engine in ENVIRONMENTS else {}
-    if settings.models.cache is not None:
-        variables[CACHE_VARIABLE] = str(settings.models.cache)
-    return {"runtime_env": {"env_vars": variables}} if variables else {}
+def _environment(settings: Settings) -> dict[str, Any]:
+    """Only where something differs: a process with variables of its own cannot be started beforehand, which costs seconds."""
+    if settings.models.cache is None:
+        return {}
+    return {"runtime_env": {"env_vars": {CACHE_VARIABLE: str(settings.models.cache)}}}
 
 
 def _say_without_haproxy() -> None:

