@@ -25,7 +25,7 @@ class Registries(Protocol):
         """The URL of the archive."""
 
     def fetch_whole(self, package: RegistryFile, folder: Path) -> Path:
-        """The archive, fetched into `folder` by the registry's own client, for a proxy or password that only it knows. Not resumed."""
+        """The archive, fetched into `folder` by the registry's own client, which may know a proxy or password. Not resumed."""
 
 
 class PipAndNpm:
@@ -101,6 +101,7 @@ def _run(command: Sequence[str], package: RegistryFile, remedy: str) -> str:
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL).stdout
     except subprocess.CalledProcessError as error:
         reason = (error.stderr or error.stdout).strip().splitlines()
-        raise ArtifactMissing(f"{package.package} {package.version}: {reason[-1] if reason else 'no answer'}; {remedy}") from error
+        last = reason[-1] if reason else "no answer"
+        raise ArtifactMissing(f"{package.package} {package.version}: {last}; {remedy}") from error
     except subprocess.TimeoutExpired as error:
         raise ArtifactMissing(f"{package.package} {package.version}: no answer within {TIMEOUT_S:.0f} s; {remedy}") from error
