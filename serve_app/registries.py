@@ -39,7 +39,8 @@ class PipAndNpm:
         if package.kind == "pypi":
             _run([*_pip("download"), *_wheel_only(package), "--dest", str(folder), _requirement(package)], package, PIP_REMEDY)
         else:
-            _run([_npm(), "pack", "--silent", "--pack-destination", str(folder), f"{package.package}@{package.version}"], package, NPM_REMEDY)
+            name = f"{package.package}@{package.version}"
+            _run([_npm(), "pack", "--silent", "--pack-destination", str(folder), name], package, NPM_REMEDY)
         return next(path for path in folder.iterdir() if path.suffix in {".whl", ".tgz"})
 
 
