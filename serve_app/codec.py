@@ -21,6 +21,10 @@ class Codec:
         assert self._in is not None
         return self._in.push(audio.decode(encoded, form))
 
+    def heard_rest(self) -> Pcm:
+        """What the filter still holds: the last milliseconds before a commit by hand."""
+        return audio.NO_PCM if self._in is None else self._in.flush()
+
     def said(self, pcm: Pcm, rate: int, form: str, response_id: str) -> bytes:
         """`pcm` at `rate` in the wire's format. A new response starts afresh: nothing of an interrupted one is left in the filter."""
         if rate == WIRE_RATES[form]:
@@ -29,3 +33,7 @@ class Codec:
             self._out_key, self._out = key, audio.Resampler(rate, WIRE_RATES[form])
         assert self._out is not None
         return audio.encode(self._out.push(pcm), form)
+
+    def said_rest(self, form: str) -> bytes:
+        """What the filter still holds of the clause that has ended."""
+        return b"" if self._out is None else audio.encode(self._out.flush(), form)

@@ -36,10 +36,10 @@ class Responding:
         response_id: str,
         engines: Engines,
         post: Callable[[ev.Event], None],
-        send_audio: Callable[[told.At, Pcm], Awaitable[float]],
+        send_audio: Callable[[told.At, Pcm | None], Awaitable[float]],
         wait_for_room: Callable[[], Awaitable[None]],
     ) -> None:
-        """`send_audio` returns the duration in seconds of what was sent. `wait_for_room` returns when playback has caught up enough."""
+        """`send_audio` returns the duration in seconds of what was sent; None ends a clause. `wait_for_room` returns when playback has caught up enough."""
         self.id = response_id
         self._engines = engines
         self._post = post
@@ -107,11 +107,13 @@ class Responding:
         while not self._stopped:
             piece = await self._pieces.get()
             clause = piece.clause
+            at = told.At(self.id, clause.item_id, clause.output_index)
             if piece.sound is None:
+                await self._send_audio(at, None)
                 self._post(ev.ClauseSpoken(self.id, clause.clause))
                 continue
             await self._wait_for_room()
-            sent_s = await self._send_audio(told.At(self.id, clause.item_id, clause.output_index), piece.sound.pcm)
+            sent_s = await self._send_audio(at, piece.sound.pcm)
             self._post(ev.ClauseAudio(self.id, clause.clause, sent_s, piece.sound.words))
 
 

@@ -168,6 +168,7 @@ class Session:
                 case AudioAppended():
                     await self._append(event)
                 case Commit(event_id):
+                    await self._hearing.append(self._codec.heard_rest())
                     self.post(ev.CommitAsked(self._hearing.buffered_s, event_id))
                 case ev.Configured(config):
                     self._hearing.configure(config.turn_taking)
@@ -273,10 +274,12 @@ class Session:
         if responding := self._responding.pop(response_id, None):
             self._ending = [task for task in self._ending if not task.done()] + responding.stop()
 
-    async def _send_audio(self, at: told.At, pcm: Pcm) -> float:
-        audio = self._codec.said(pcm, self._engines.text_to_speech.sample_rate, self._wire.session.output_format, at.response_id)
-        await self._outbox.send(_json(self._wire.audio_delta(at, audio)))
-        return len(pcm) / self._engines.text_to_speech.sample_rate
+    async def _send_audio(self, at: told.At, pcm: Pcm | None) -> float:
+        rate, form = self._engines.text_to_speech.sample_rate, self._wire.session.output_format
+        audio = self._codec.said_rest(form) if pcm is None else self._codec.said(pcm, rate, form, at.response_id)
+        if audio:
+            await self._outbox.send(_json(self._wire.audio_delta(at, audio)))
+        return 0.0 if pcm is None else len(pcm) / rate
 
     async def _wait_for_room(self) -> None:
         while (too_much_s := self._conversation.memory.playback.ahead_s(self._clock()) - self._options.lead_s) > 0:

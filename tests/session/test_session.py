@@ -283,8 +283,8 @@ async def test_telephone_audio_goes_both_ways() -> None:
         line.says("response.create")
         await line.gets("response.done")
         spoken_s = len(house.voice.spoken[0].text) * 0.01
-        assert house.prompt()[-1][1].startswith("heard 1.0") or house.prompt()[-1][1].startswith("heard 0.9")
-        assert line.audio_bytes() == pytest.approx(spoken_s * 8000, rel=0.15)
+        assert house.prompt()[-1] == ("user", "heard 1.00 seconds")
+        assert line.audio_bytes() == pytest.approx(spoken_s * 8000, rel=0.01)
 
 
 async def test_a_minute_of_silence_makes_no_turn() -> None:
