@@ -24,7 +24,7 @@ _UNIT = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True
 def _num2words() -> Callable[..., str]:
     from num2words import num2words
 
-    return num2words  # type: ignore[no-any-return]
+    return num2words
 
 
 def cardinal(digits: str) -> str:

@@ -1,7 +1,7 @@
 """What is written -> what is said.
 
-A language model writes for the eye: markdown, digits, signs, addresses. A voice needs words. `speakable` works on a clause, a fragment of a reply
-as it comes (core/clauses.py), and needs nothing of what comes before or after; only fenced code does, for which `CodeFilter` keeps count.
+A language model writes for the eye: markdown, digits, signs, addresses. A voice needs words. `speakable` works on a clause, a fragment of a
+reply as it comes (core/clauses.py), and needs nothing of what comes before or after; only fenced code does, which `CodeFilter` follows.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _TIDY = (
 def speakable(text: str, language: str = "en") -> str:
     """The clause in words. Empty when nothing in it can be said.
 
-    `language`: BCP 47 tag. Numbers, signs and abbreviations are read in English alone; in other languages they stay as they are, and markdown,
-    emoji and addresses go.
+    `language`: BCP 47 tag. Numbers, signs and abbreviations are read in English alone; in other languages they stay as they are, and
+    markdown, emoji and addresses go.
     """
     for _ in range(MOST_PASSES):
         before, text = text, _pass(text, english=language.lower().startswith("en"))

@@ -42,16 +42,16 @@ class ChatPrompt:
             return rendered(0)
         least = bisect.bisect_left(range(len(turns)), True, key=fits)
         if least >= len(turns):
-            raise PromptTooLong(f"the last message alone takes more than the {self._context - reply} tokens that this model has for a prompt")
+            raise PromptTooLong(f"the last turn alone takes more than the {self._context - reply} tokens that this model has for a prompt")
         return rendered(least)
 
     def _rendered(self, messages: list[ChatMessage], tools: Sequence[Tool]) -> list[int]:
         extra: dict[str, Any] = {"tools": [_declared(tool) for tool in tools]} if tools and self._template_knows_tools else {}
         if tools and not self._template_knows_tools:
             messages = _with_instructions(messages, tools)
-        plain = [self._plain(message) for message in messages]
+        extra |= {"add_generation_prompt": True, "return_dict": False, "enable_thinking": False}
         try:
-            tokens = self._tokenizer.apply_chat_template(plain, add_generation_prompt=True, return_dict=False, enable_thinking=False, **extra)
+            tokens = self._tokenizer.apply_chat_template([self._plain(message) for message in messages], **extra)
         except Exception as error:
             # A template is a program of the model's, and raises what it likes: "roles must alternate".
             raise EngineFailed(f"the model's chat template refuses this conversation: {error}") from error

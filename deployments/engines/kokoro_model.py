@@ -86,8 +86,8 @@ def _session(content: bytes, threads: int) -> Any:
 def _as_output(tensor: str) -> bytes:
     """Bytes that, put behind a model, make one of its tensors an output too.
 
-    Protobuf merges a message that occurs twice, and appends to its lists (protobuf.dev, "Encoding", last one wins). The numbers are those of
-    onnx.proto: ModelProto.graph 7, GraphProto.output 12, ValueInfoProto.name 1. So the package onnx is not needed to run.
+    Protobuf merges a message that occurs twice, and appends to its lists (protobuf.dev, "Encoding", last one wins). The numbers are those
+    of onnx.proto: ModelProto.graph 7, GraphProto.output 12, ValueInfoProto.name 1. So the package onnx is not needed to run.
     """
     return _field(7, _field(12, _field(1, tensor.encode())))
 

@@ -1,8 +1,8 @@
 """Text-to-speech by Kokoro-82M (Apache-2.0) through ONNX Runtime, on the CPU.
 
-The model says a whole piece at once, so what is heard first comes after the first piece is done: a speech is cut at its sentences. Kokoro puts
-about 0.3 s of silence before a piece and 0.45 s after it (measured on af_heart); both are cut down, because the listener waits through the first and a clause
-that ends at a comma should not pause like a sentence.
+The model says a whole piece at once, so what is heard first comes after the first piece is done: a speech is cut at its sentences. Kokoro
+puts about 0.3 s of silence before a piece and 0.45 s after it (measured on af_heart); both are cut down, because the listener waits through
+the first, and a clause that ends at a comma should not pause like a sentence.
 One thread does the work for all speeches, a piece at a time in the order of asking: two pieces at once would only make the first one late.
 """
 
@@ -116,7 +116,7 @@ class KokoroOnnx:
 
 
 def cut(words: list[SpokenWord]) -> Iterator[Piece]:
-    """Pieces of at most `MOST_PHONEMES`: sentences, and where one is too long, its clauses, and where one of these is too long, its words."""
+    """Pieces of at most `MOST_PHONEMES`: sentences; of one that is too long, clauses; of one of these that is too long, words."""
     for sentence in _parts(words, SENTENCE_ENDS):
         if _length(sentence) <= MOST_PHONEMES:
             yield sentence

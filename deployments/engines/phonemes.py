@@ -1,7 +1,7 @@
 """How English words are said, in the phonemes that Kokoro was trained on.
 
-misaki is Kokoro's own converter; it tags words with a small spaCy model, so that "I read it yesterday" and "to read" differ, and asks espeak-ng
-for words that it does not know. Where misaki or its model is missing, espeak-ng says everything: understood, with a slight accent.
+misaki is Kokoro's own converter; it tags words with a small spaCy model, so that "I read it yesterday" and "to read" differ, and asks
+espeak-ng for words that it does not know. Where misaki or its model is missing, espeak-ng says everything: understood, with an accent.
 Everything is loaded at the first call. Not thread-safe: espeak-ng keeps its state in the library, so keep to one thread.
 """
 
@@ -43,7 +43,7 @@ def english(british: bool) -> Callable[[str], list[SpokenWord]]:
 def _misaki(british: bool) -> Callable[[str], list[SpokenWord]]:
     from misaki import en
 
-    class _English(en.G2P):  # type: ignore[misc]
+    class _English(en.G2P):
         # Its own constructor downloads the spaCy model when no package of one certain name is there.
         def __init__(self) -> None:
             self.version = None
@@ -78,7 +78,7 @@ def _fallback(british: bool) -> Callable[[Any], tuple[str | None, int | None]] |
     try:
         from misaki.espeak import EspeakFallback
 
-        return EspeakFallback(british=british)  # type: ignore[no-any-return]
+        return EspeakFallback(british=british)
     except (ImportError, OSError, RuntimeError) as missing:
         logger.warning("espeak-ng cannot be used (%s): words that are not in the dictionary stay unsaid", missing)
         return None

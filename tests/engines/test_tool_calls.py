@@ -1,0 +1,105 @@
+"""Calls of tools read out of a reply, however it was cut on its way."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployments.engines.tool_calls import JsonCall, PlainText, TaggedCalls, call_schema
+from serve_app.engines import ChatMessage, Prompt, TextDelta, Tool, ToolCallDelta
+from serve_app.errors import EngineFailed
+
+WEATHER = Tool("get_weather", "The weather in a city", {"type": "object", "properties": {"city": {"type": "string"}}})
+TIMER = Tool("set_timer", "Rings later", {"properties": {"minutes": {"type": "integer"}}})
+
+
+def read(reader, chunks):
+    """What was said, and the calls as (name, arguments) by index."""
+    text, calls = "", {}
+    for piece in [*(piece for chunk in chunks for piece in reader.feed(chunk)), *reader.end()]:
+        if isinstance(piece, TextDelta):
+            assert piece.text
+            text += piece.text
+        else:
+            assert isinstance(piece, ToolCallDelta)
+            assert piece.name or piece.index in calls, "the first piece of a call carries its name"
+            name, arguments = calls.get(piece.index, (piece.name, ""))
+            calls[piece.index] = (name, arguments + piece.arguments)
+    return text, [calls[index] for index in sorted(calls)]
+
+
+def cut(text, sizes):
+    chunks, at = [], 0
+    for size in sizes:
+        chunks.append(text[at : at + size])
+        at += size
+    return [*chunks, text[at:]]
+
+
+def test_plain_text_passes_as_it_comes():
+    assert list(PlainText().feed("Hello")) == [TextDelta("Hello")]
+    assert list(PlainText().feed("")) == []
+
+
+def test_arguments_of_a_demanded_call_stream_while_they_are_written():
+    reader = JsonCall()
+    assert list(reader.feed('{"name":"get_weather",')) == []
+    assert list(reader.feed('"arguments":{"ci')) == [ToolCallDelta(0, "get_weather", ""), ToolCallDelta(0, "", '{"ci')]
+    assert list(reader.feed('ty":"Paris"}}')) == [ToolCallDelta(0, "", 'ty":"Paris"}')]
+
+
+@given(st.dictionaries(st.text(), st.recursive(st.text() | st.integers() | st.none(), st.lists), max_size=4), st.lists(st.integers(1, 9)))
+def test_a_demanded_call_is_read_wherever_it_is_cut(arguments, sizes):
+    written = json.dumps({"name": 'a "quoted" name', "arguments": arguments})
+    text, [(name, read_arguments)] = read(JsonCall(), cut(written, sizes))
+    assert (text, name, json.loads(read_arguments)) == ("", 'a "quoted" name', arguments)
+
+
+def test_a_call_cut_off_before_its_name_is_no_call():
+    assert read(JsonCall(), ['{"name": "get_w']) == ("", [])
+
+
+@given(st.lists(st.integers(1, 9)))
+def test_text_and_tagged_calls_are_told_apart_wherever_they_are_cut(sizes):
+    written = 'One < two.<tool_call>{"name": "a", "arguments": {"x": 1}}</tool_call> and <tool_call>\n{"name": "b"}\n</tool_call>done <tool'
+    assert read(TaggedCalls(), cut(written, sizes)) == ("One < two. and done <tool", [("a", '{"x": 1}'), ("b", "{}")])
+
+
+def test_text_is_not_held_back_longer_than_it_may_become_a_tag():
+    reader = TaggedCalls()
+    assert list(reader.feed("It is 5 <")) == [TextDelta("It is 5 ")]
+    assert list(reader.feed(" 6")) == [TextDelta("< 6")]
+
+
+def test_a_call_without_its_closing_tag_counts():
+    assert read(TaggedCalls(), ['<tool_call>{"name": "a", "arguments": {}}']) == ("", [("a", "{}")])
+
+
+@pytest.mark.parametrize("body", ["no JSON", '{"arguments": {}}', "[]", '{"name": 1}', '{"name": "a", "arguments": "x"}'])
+def test_what_is_no_call_between_tags_stays_text(body):
+    written = f"<tool_call>{body}</tool_call>"
+    assert read(TaggedCalls(), [written]) == (written, [])
+
+
+def demand(choice, *tools):
+    return call_schema(Prompt((ChatMessage("user", "Hi"),), tools, choice))
+
+
+def test_only_a_demanded_call_has_a_schema():
+    assert demand("auto", WEATHER) is demand("none", WEATHER) is demand("required") is None
+
+
+def test_a_named_tool_is_the_only_one_that_may_be_called():
+    schema = demand("set_timer", WEATHER, TIMER)
+    assert schema["properties"]["name"] == {"const": "set_timer"}
+    assert schema["properties"]["arguments"] == {"type": "object", **TIMER.parameters}
+
+
+def test_required_allows_any_of_the_tools():
+    assert [shape["properties"]["name"]["const"] for shape in demand("required", WEATHER, TIMER)["anyOf"]] == ["get_weather", "set_timer"]
+
+
+def test_a_tool_that_does_not_exist_cannot_be_demanded():
+    with pytest.raises(EngineFailed, match="'unknown'"):
+        demand("unknown", WEATHER)
