@@ -17,9 +17,9 @@ from tests.engines.every import every
 # vLLM is bound to the loop that it was first used in, and takes the better part of a minute to start.
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
-    # What vLLM's imports do to torch.
-    pytest.mark.filterwarnings("ignore:.torch:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.torch:FutureWarning"),
+    # Of libraries that are imported: vLLM, torch.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]
 
 SHORT = "You are a voice assistant. Answer in one short sentence."

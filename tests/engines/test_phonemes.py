@@ -6,8 +6,8 @@ import pytest
 
 from deployments.engines import phonemes
 
-# What spaCy's imports do to torch.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch:DeprecationWarning")
+# Of libraries that are imported: spaCy, torch, misaki.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def said(text, british=False):

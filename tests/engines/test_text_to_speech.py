@@ -16,8 +16,8 @@ from serve_app.errors import UnknownVoice
 from tests.engines.every import every, warmed
 from tests.recordings import word_error_rate
 
-# What spaCy's imports do to torch.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch:DeprecationWarning")
+# Of libraries that are imported: spaCy, torch, misaki.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 PARIS = "The capital of France is Paris."
 
@@ -89,22 +89,27 @@ def kokoro():
     return warmed("text_to_speech", "kokoro-onnx")
 
 
-def heard(pcm, rate):
+@pytest.fixture
+def heard():
+    """Transcribes."""
     moonshine = warmed("recogniser", "moonshine")
-    due = Due(moonshine.begin(Hints()), soxr.resample(pcm, rate, HEARING_RATE), last=True)
-    [hypothesis] = moonshine.step([due])
-    return hypothesis.text
+
+    def transcribed(pcm, rate):
+        [hypothesis] = moonshine.step([Due(moonshine.begin(Hints()), soxr.resample(pcm, rate, HEARING_RATE), last=True)])
+        return hypothesis.text
+
+    return transcribed
 
 
 @pytest.mark.weights
 @pytest.mark.parametrize("voice", ["af_heart", "am_michael", "bf_emma", "af_heart+af_bella"])
-async def test_what_kokoro_says_is_understood(kokoro, voice):
+async def test_what_kokoro_says_is_understood(kokoro, heard, voice):
     pcm, _ = await said(kokoro, PARIS, voice)
     assert word_error_rate(PARIS, heard(pcm, kokoro.sample_rate)) <= 0.2
 
 
 @pytest.mark.weights
-async def test_a_word_is_where_its_time_says(kokoro):
+async def test_a_word_is_where_its_time_says(kokoro, heard):
     text = "The quick brown fox jumps over the lazy dog."
     pcm, words = await said(kokoro, text)
     end_s = next(word for word in words if word.text == "jumps").end_s
