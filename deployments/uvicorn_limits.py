@@ -1,8 +1,8 @@
 """Longer websocket messages than uvicorn's default lets through.
 
 Why: the protocol allows 15 MiB of audio in one append, 20 MiB as base64; uvicorn ends the connection beyond 16 MiB. Twice as much as is
-allowed is let through, because it resets the connection when it stops reading, and a client that is still writing then never sees the code 1009; what is
-between the two is read to its end and answered (front.py).
+allowed is let through, because it resets the connection when it stops reading, and a client that is still writing then never sees the code
+1009; what is between the two is read to its end and answered (front.py).
 How: Serve (2.60, serve/_private/http_util.py) makes its uvicorn.Config without these options and takes none from us, so the class that it
 looks up is replaced by one with other defaults: in the gateway's replica before its port opens (HAProxy mode, where the replica is the
 server), and in Serve's own proxy through `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`, which is called just before.

@@ -41,7 +41,8 @@ def is_loopback(host: str | None) -> bool:
 
 
 def origin_allowed(origin: str | None, host: str | None, allowed: tuple[str, ...]) -> bool:
-    """Programs send no origin; a page of this server has the server's own. Any other page that the user visits may not speak for the user."""
+    """Programs send no origin; a page of this server has the server's own. Any other page that the user visits may not speak for the
+    user."""
     if origin is None or "*" in allowed or origin in allowed:
         return True
     return host is not None and origin.partition("://")[2] == host

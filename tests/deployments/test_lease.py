@@ -17,6 +17,7 @@ from deployments.lease import EarServer, LeasedEar, Place, open_ear
 from serve_app.engines import Audio, Begin, Drop, End, Failed, Final, Hints, Partial, Word
 from serve_app.errors import EngineBusy, EngineFailed, EngineGone
 from serve_app.listening import Listening
+from tests.deployments.conftest import eventually
 
 SECOND = np.zeros(16_000, np.int16)
 
@@ -80,9 +81,11 @@ async def say(ear: LeasedEar, utterance: str, seconds: int) -> Final:
 
 async def left(server: EarServer) -> None:
     """Until nothing is left of any session."""
-    async with asyncio.timeout(10):
-        while server.counts() != {"sessions": 0, "utterances": 0}:
-            await asyncio.sleep(0)
+
+    async def counts() -> dict[str, int]:
+        return server.counts()
+
+    await eventually(counts, {"sessions": 0, "utterances": 0})
 
 
 async def test_what_is_said_comes_back_as_text() -> None:
@@ -158,13 +161,12 @@ async def test_a_token_opens_one_socket_only() -> None:
 
 async def test_an_ended_lease_closes_the_socket_and_the_ear_is_lost() -> None:
     async with ears() as server:
-        items = server.lease("one")
-        ear = await open_ear(LocalLease(items), _as_it_is)
+        lease = LocalLease(server.lease("one"))
+        ear = await open_ear(lease, _as_it_is)
         ear.send(Begin("a"))
-        for held in server._held.values():
-            while held.talk is None:
-                await asyncio.sleep(0)
-            held.talk.cancel()
+        ear.send(Audio("a", SECOND))
+        await anext(ear.results())  # the fake's partial: the socket is in use
+        lease.cancel()
         with pytest.raises(EngineGone):
             await final(ear)
         with pytest.raises(EngineGone):

@@ -1,5 +1,6 @@
 """The deployments with a window into their engine, for tests: replicas are other processes."""
 
+import asyncio
 import os
 
 from deployments.llm import LanguageModel
@@ -8,16 +9,29 @@ from deployments.tts import TextToSpeech
 from serve_app.errors import EngineFailed
 
 
+class Turnstile:
+    """In the place of a fake engine's gate: so many pieces pass, the next one waits for ever."""
+
+    def __init__(self, passing: int) -> None:
+        self._passing = passing
+
+    async def wait(self) -> None:
+        self._passing -= 1
+        if self._passing < 0:
+            await asyncio.Event().wait()
+
+
 class WatchedSpeechToText(SpeechToText):
     async def pid(self) -> int:
         return os.getpid()
 
 
 class WatchedLanguageModel(LanguageModel):
-    async def hold(self) -> None:
-        self._engine.gate.clear()
+    async def hold_after(self, pieces: int) -> None:
+        self._engine.gate = Turnstile(pieces)
 
     async def let_go(self) -> None:
+        self._engine.gate = asyncio.Event()
         self._engine.gate.set()
 
     async def live(self) -> int:
@@ -29,10 +43,11 @@ class WatchedLanguageModel(LanguageModel):
 
 
 class WatchedTextToSpeech(TextToSpeech):
-    async def hold(self) -> None:
-        self._engine.gate.clear()
+    async def hold_after(self, pieces: int) -> None:
+        self._engine.gate = Turnstile(pieces)
 
     async def let_go(self) -> None:
+        self._engine.gate = asyncio.Event()
         self._engine.gate.set()
 
     async def live(self) -> int:
