@@ -3,8 +3,8 @@
 An engine is a model behind one of these. The same Protocol has an in-process form (the engine itself), a remote form (a Serve handle,
 deployments/remote.py) and a fake (deployments/engines/fake.py); a session cannot tell which one it holds.
 
-Two Protocols stand behind speech-to-text, because a GPU is filled by batches: a `Recogniser` is the model, which takes one step for all live
-utterances; `listening.Listening` gathers what is due, steps once, and is the `SpeechToText` that a session sees.
+Two Protocols stand behind speech-to-text, because a GPU is filled by batches: a `Recogniser` is the model, which takes one step for all
+live utterances; `listening.Listening` gathers what is due, steps once, and is the `SpeechToText` that a session sees.
 
 Units: seconds are floats with suffix `_s`; audio is mono 16-bit PCM; what is heard is always at `HEARING_RATE`.
 """
@@ -60,7 +60,8 @@ class VoiceActivity(Engine, Protocol):
 
 class TurnDetector(Engine, Protocol):
     async def score(self, pcm: Pcm) -> float:
-        """The probability, 0 to 1, that the speaker has finished. `pcm` is what was said so far, with the pause at its end; a detector uses the last seconds that it can."""
+        """The probability, 0 to 1, that the speaker has finished. `pcm` is what was said so far, with the pause at its end; a detector
+        uses the last seconds that it can."""
 
 
 # --- speech-to-text ---------------------------------------------------------------------------------------------------------------------
@@ -225,7 +226,8 @@ ReplyPiece = TextDelta | ToolCallDelta | ReplyEnd
 
 class LanguageModel(Engine, Protocol):
     def reply(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
-        """Ends with a `ReplyEnd`. Closing the iterator aborts generation at once. Raises `EngineFailed`, `EngineGone` or `PromptTooLong`."""
+        """Ends with a `ReplyEnd`. Closing the iterator aborts generation at once. Raises `EngineFailed`, `EngineGone` or
+        `PromptTooLong`."""
 
 
 # --- text-to-speech ---------------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
-"""One session's ear: the audio that comes in becomes sparse events for the conversation, and the samples of each utterance go to speech-to-text.
+"""One session's ear: the audio that comes in becomes sparse events for the conversation, and the samples of each utterance go to
+speech-to-text.
 
-Audio positions are samples at `HEARING_RATE` since the session began. `append` yields to other sessions between slices, because a client may send
-minutes of audio in one message.
+Audio positions are samples at `HEARING_RATE` since the session began. `append` yields to other sessions between slices, because a client
+may send minutes of audio in one message.
 """
 
 import asyncio
@@ -18,7 +19,8 @@ from serve_app.core.language import Hints
 from serve_app.engines import HEARING_RATE, Audio, Begin, Drop, Ear, End, Pcm, TurnDetector, VoiceActivity
 
 KEPT_S = 30
-"""How much of the past is kept: for the padding before speech, for the turn detector (8 s), for a commit by hand under voice activity detection."""
+"""How much of the past is kept: for the padding before speech, for the turn detector (8 s), for a commit by hand under voice activity
+detection."""
 FRAMES_A_SLICE = 8
 """Frames taken before others have their turn: about a millisecond of work with Silero."""
 

@@ -1,4 +1,5 @@
-"""What goes to one client, in order. Events are put and forgotten; audio is awaited, so that a client that reads slowly slows its own audio only."""
+"""What goes to one client, in order. Events are put and forgotten; audio is awaited, so that a client that reads slowly slows its own
+audio only."""
 
 import asyncio
 from collections import deque

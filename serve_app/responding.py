@@ -1,4 +1,5 @@
-"""The work of one response: the language model writes, the clauses are spoken one after the other, the audio goes out ahead of playback by a bound.
+"""The work of one response: the language model writes, the clauses are spoken one after the other, the audio goes out ahead of playback
+by a bound.
 
 What happens is told to the conversation as events; nothing is decided here.
 """
@@ -18,7 +19,8 @@ from serve_app.errors import SparkvoxError
 from serve_app.speech_text import speakable
 
 PIECES_AHEAD = 64
-"""Pieces of audio that are made while earlier ones wait for their time: some seconds, so that the next clause is ready when this one ends."""
+"""Pieces of audio that are made while earlier ones wait for their time: some seconds, so that the next clause is ready when this one
+ends."""
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,8 @@ class Responding:
         send_audio: Callable[[told.At, Pcm | None], Awaitable[float]],
         wait_for_room: Callable[[], Awaitable[None]],
     ) -> None:
-        """`send_audio` returns the duration in seconds of what was sent; None ends a clause. `wait_for_room` returns when playback has caught up enough."""
+        """`send_audio` returns the duration in seconds of what was sent; None ends a clause. `wait_for_room` returns when playback has
+        caught up enough."""
         self.id = response_id
         self._engines = engines
         self._post = post

@@ -4,7 +4,8 @@
     audio ─> hearing ─> sparse events ─┼─> Conversation.handle ──┼─> hearing (borders of utterances)
     engines' results ─> events ────────┘      commands           └─> responding (write, speak, stop)
 
-`post` hands one event to the conversation and performs what it commands, to the end, before the next event; `perform` starts work and never waits.
+`post` hands one event to the conversation and performs what it commands, to the end, before the next event; `perform` starts work and
+never waits.
 """
 
 import asyncio
@@ -282,7 +283,8 @@ class Session:
         return 0.0 if pcm is None else len(pcm) / rate
 
     async def _wait_for_room(self) -> None:
-        while (too_much_s := self._conversation.memory.playback.ahead_s(self._clock()) - self._options.lead_s) > 0:
+        too_much_s = self._conversation.memory.playback.ahead_s(self._clock()) - self._options.lead_s
+        if too_much_s > 0:
             await asyncio.sleep(too_much_s)
 
 

@@ -1,7 +1,7 @@
 """Cutting a reply, while it is being written, into clauses that can be spoken one after the other.
 
-The first clause leaves early, because the listener waits for it; later ones are whole sentences where these are not too long, because a voice
-sounds better with more to go by. The pieces joined are the text: nothing is lost or added.
+The first clause leaves early, because the listener waits for it; later ones are whole sentences where these are not too long, because a
+voice sounds better with more to go by. The pieces joined are the text: nothing is lost or added.
 """
 
 import re

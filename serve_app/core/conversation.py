@@ -1,13 +1,13 @@
 """A spoken conversation as a state machine: events and a time go in, commands come out. It imports neither asyncio nor Ray nor a model.
 
 Theory of operation
-1. An utterance begins with speech (or with the first audio, under push to talk), and gets the id of the item that it will become. Its audio goes
-   to speech-to-text by itself; here are only its borders.
+1. An utterance begins with speech (or with the first audio, under push to talk), and gets the id of the item that it will become. Its
+   audio goes to speech-to-text by itself; here are only its borders.
 2. When the turn is over the utterance is committed: the item joins the history at once, without text; the text follows.
 3. A response is created at once too, but the language model is asked only when every utterance in the history has its text.
 4. At most one response of the conversation is live; out-of-band responses run beside it and leave no trace in the history.
-5. When the user speaks over the agent the response is cancelled, and the answer is cut to what can have been played by now: every later prompt holds
-   only that. A client that knows better says so (`ItemTruncated`), and is believed.
+5. When the user speaks over the agent the response is cancelled, and the answer is cut to what can have been played by now: every later
+   prompt holds only that. A client that knows better says so (`ItemTruncated`), and is believed.
 6. Late results carry the id of their response or item, and mean nothing once that is over.
 7. `deadline` is the next time at which `DeadlinePassed` is wanted.
 """
@@ -42,7 +42,8 @@ class _Utterance:
 
 class Conversation:
     def __init__(self, config: Config, new_id: Callable[[str], str], expires_at: float | None = None) -> None:
-        """`new_id(kind)` gives a fresh id for an "item", "resp" or "call". `expires_at`: the clock time at which the session is at its longest."""
+        """`new_id(kind)` gives a fresh id for an "item", "resp" or "call". `expires_at`: the clock time at which the session is at its
+        longest."""
         self.config = config
         self.memory = Memory()
         self._new_id = new_id
@@ -138,7 +139,8 @@ class Conversation:
 
     def _commit_asked(self, event: ev.CommitAsked, now: float) -> list[Command]:
         if event.buffered_s < SHORTEST_COMMIT_S:
-            message = f"The input audio buffer holds {event.buffered_s * 1000:.0f} ms of audio; at least {SHORTEST_COMMIT_S * 1000:.0f} ms are needed to commit it."
+            held_ms, least_ms = event.buffered_s * 1000, SHORTEST_COMMIT_S * 1000
+            message = f"The input audio buffer holds {held_ms:.0f} ms of audio; at least {least_ms:.0f} ms are needed to commit it."
             return [problem(message, "input_audio_buffer_commit_empty", None, event.event_id)]
         commands = [] if self._utterance else self._begin_utterance(0.0, told_of=False)
         assert self._utterance is not None
@@ -310,4 +312,5 @@ class Conversation:
         if self._expires_at is None or now < self._expires_at:
             return []
         self._expires_at = None
-        return [problem("The session has reached its longest duration.", "session_expired", None, None), told.HangUp(1001, "session_expired")]
+        expired = problem("The session has reached its longest duration.", "session_expired", None, None)
+        return [expired, told.HangUp(1001, "session_expired")]

@@ -3,8 +3,8 @@
 Theory of operation
 1. Speech begins when the probability has been at or above the threshold for `ONSET_S`: a click is shorter.
 2. It goes on while the probability stays above the threshold less `HYSTERESIS`: the ends of words are faint.
-3. Under server_vad it ends after `silence_s` of less. Under semantic_vad a pause of `PAUSE_S` asks the turn detector (`Paused`), and again each
-   time that the pause has doubled; speech ends when the detector says so (`judge`), at the latest after `longest_silence_s`.
+3. Under server_vad it ends after `silence_s` of less. Under semantic_vad a pause of `PAUSE_S` asks the turn detector (`Paused`), and
+   again each time that the pause has doubled; speech ends when the detector says so (`judge`), at the latest after `longest_silence_s`.
 4. All times are audio time: what matters is what was heard, not when it came.
 """
 

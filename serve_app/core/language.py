@@ -1,4 +1,5 @@
-"""What is said between a conversation and its engines: hints for the ear, the prompt for the language model, word times. Plain frozen values."""
+"""What is said between a conversation and its engines: hints for the ear, the prompt for the language model, word times. Plain frozen
+values."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -40,8 +40,8 @@ class Memory:
             self._spoken.setdefault(*spoken)
 
     def interrupted(self, live: tuple[str, SpokenAudio] | None, now: float) -> None:
-        """The listener stopped listening: cut the answers, the newest first, by what cannot have been played yet. `live` is the one still being
-        made: whatever of it was not sent is unheard too."""
+        """The listener stopped listening: cut the answers, the newest first, by what cannot have been played yet. `live` is the one still
+        being made: whatever of it was not sent is unheard too."""
         unplayed_s = self.playback.ahead_s(now)
         self.playback.flush(now)
         if live is not None:
@@ -58,7 +58,8 @@ class Memory:
         if item.id in self.history:
             return [problem(f"Item {item.id!r} already exists.", "item_create_duplicate_item_id", "item.id", event.event_id)]
         if previous not in (None, "root") and previous not in self.history:
-            return [problem(f"Item {previous!r} does not exist.", "item_create_invalid_previous_item_id", "previous_item_id", event.event_id)]
+            message = f"Item {previous!r} does not exist."
+            return [problem(message, "item_create_invalid_previous_item_id", "previous_item_id", event.event_id)]
         after = {None: self.history.last_id, "root": None}.get(previous, previous)
         self.history.insert_after(after, item)
         return [Tell(told.ItemAdded(deepcopy(item), after)), Tell(told.ItemDone(deepcopy(item), after))]
@@ -70,7 +71,8 @@ class Memory:
         if not isinstance(item, Message) or not item.parts or item.parts[0].kind is not Kind.OUTPUT_AUDIO:
             return [problem("Only audio of the assistant's messages can be truncated.", "invalid_value", "item_id", event.event_id)]
         if event.content_index != 0:
-            return [problem(f"The message has no content at index {event.content_index}.", "invalid_value", "content_index", event.event_id)]
+            message = f"The message has no content at index {event.content_index}."
+            return [problem(message, "invalid_value", "content_index", event.event_id)]
         self._cut(event.item_id, event.played_s)
         return [Tell(told.ItemCut(event.item_id, event.content_index, event.played_s))]
 

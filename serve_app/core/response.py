@@ -1,7 +1,7 @@
 """One response: from the request to its last event. Every method returns what is to be done; nothing comes after `done`.
 
-Rules (the Realtime protocol's "always true"): everything added is done, on cancel and failure too; the deltas joined are the text of the done
-events; audio of an item comes after its part was added, because a clause is only spoken after its text was told.
+Rules (the Realtime protocol's "always true"): everything added is done, on cancel and failure too; the deltas joined are the text of the
+done events; audio of an item comes after its part was added, because a clause is only spoken after its text was told.
 """
 
 from collections.abc import Callable
@@ -92,7 +92,13 @@ class _Answer:
 
 class Response:
     def __init__(
-        self, response_id: str, request: ResponseRequest, manner: Manner, marks: Marks, history: History | None, new_id: Callable[[str], str]
+        self,
+        response_id: str,
+        request: ResponseRequest,
+        manner: Manner,
+        marks: Marks,
+        history: History | None,
+        new_id: Callable[[str], str],
     ) -> None:
         """`history`: where its items go; None for one that is out of band."""
         self.id = response_id

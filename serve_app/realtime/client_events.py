@@ -1,6 +1,7 @@
 """The client's events of the OpenAI Realtime protocol (GA) as types, and their parsing.
 
-Source: the types of the `openai` Python package 3.52.0 (`openai.types.realtime`). Unknown parameters are refused by name, as the service does.
+Source: the types of the `openai` Python package 3.52.0 (`openai.types.realtime`). Unknown parameters are refused by name, as the service
+does.
 """
 
 from typing import Annotated, Any, Literal

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 class ProtocolError(Exception):
     """Becomes one `error` event; the session stays usable.
 
-    Codes: invalid_event, invalid_json, invalid_value, missing_required_parameter, unknown_parameter, unsupported_content_type and those of core.
+    Codes: invalid_event, invalid_json, invalid_value, missing_required_parameter, unknown_parameter, unsupported_content_type and those
+    of core.
     """
 
     def __init__(self, message: str, code: str, param: str | None = None, event_id: str | None = None) -> None:

@@ -26,9 +26,8 @@ def render(what: told.Notification, conversation_id: str, output_format: str) ->
         case told.BufferCleared():
             return {"type": "input_audio_buffer.cleared"}
         case told.IdleTimedOut(item_id, start_s, end_s):
-            return {
-                "type": "input_audio_buffer.timeout_triggered", "item_id": item_id, "audio_start_ms": _ms(start_s), "audio_end_ms": _ms(end_s),
-            }  # fmt: skip
+            when = {"audio_start_ms": _ms(start_s), "audio_end_ms": _ms(end_s)}
+            return {"type": "input_audio_buffer.timeout_triggered", "item_id": item_id, **when}
         case told.TranscriptDelta() | told.TranscriptCompleted() | told.TranscriptionFailed():
             return _transcription(what)
         case told.ItemAdded() | told.ItemDone() | told.ItemGone() | told.ItemCut() | told.ItemShown():

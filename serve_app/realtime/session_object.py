@@ -1,7 +1,7 @@
 """The session object: what it holds, how an update is merged into it, what the conversation makes of it.
 
-Merge rules (shared by every client of the protocol): only the fields present change; "", [] and null clear; the voice is fixed after the first
-audio out. Models and voices that are not served are taken and mapped; the echoed session says to what.
+Merge rules (shared by every client of the protocol): only the fields present change; "", [] and null clear; the voice is fixed after the
+first audio out. Models and voices that are not served are taken and mapped; the echoed session says to what.
 """
 
 from copy import deepcopy
@@ -89,7 +89,8 @@ class SessionObject:
     def wire(self) -> dict[str, Any]:
         body = deepcopy(self._body)
         if body["type"] == "transcription":
-            return {key: body[key] for key in ("type", "object", "id", "expires_at", "include")} | {"audio": {"input": body["audio"]["input"]}}
+            kept = {key: body[key] for key in ("type", "object", "id", "expires_at", "include")}
+            return kept | {"audio": {"input": body["audio"]["input"]}}
         return body
 
     def fix_voice(self) -> None:

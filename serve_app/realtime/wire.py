@@ -1,4 +1,5 @@
-"""One session's side of the Realtime protocol: client messages in, events for the conversation out; notifications in, server messages out. Pure.
+"""One session's side of the Realtime protocol: client messages in, events for the conversation out; notifications in, server messages
+out. Pure.
 
 `receive` never raises for what a client sent: what is wrong with it comes back as an `error` event.
 """

@@ -1,7 +1,7 @@
 """What is always true of the messages of a Realtime server, whatever its client does. Source: the protocol notes in docs/design.md.
 
-`Invariants.see` takes every server message in order and raises `Broken` at the first that breaks a rule; `finish` looks at what was left open.
-Messages are plain dicts, so that it can watch any server.
+`Invariants.see` takes every server message in order and raises `Broken` at the first that breaks a rule; `finish` looks at what was left
+open. Messages are plain dicts, so that it can watch any server.
 """
 
 from typing import Any
@@ -104,8 +104,9 @@ class Invariants:
                 self._open_item(state, event)
                 state.parts[event["item_id"], event["content_index"]] = False
             case ["content_part", "done"]:
-                _check(state.parts.get((event["item_id"], event["content_index"])) is False, "content part done without being added, or twice")
-                state.parts[event["item_id"], event["content_index"]] = True
+                key = (event["item_id"], event["content_index"])
+                _check(state.parts.get(key) is False, "content part done without being added, or twice")
+                state.parts[key] = True
                 text = event["part"].get("transcript") if event["part"]["type"] == "audio" else event["part"].get("text")
                 _check(text == self._joined(state, event["item_id"]), "content_part.done holds another text than the deltas")
             case [what, "delta"]:

@@ -79,7 +79,8 @@ def test_without_interrupt_response_the_agent_goes_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("item_id", "index", "code"), [("nobody", 0, "item_truncate_invalid_item_id"), ("user", 0, "invalid_value"), ("agent", 3, "invalid_value")]
+    ("item_id", "index", "code"),
+    [("nobody", 0, "item_truncate_invalid_item_id"), ("user", 0, "invalid_value"), ("agent", 3, "invalid_value")],
 )
 def test_what_cannot_be_truncated_is_refused(item_id: str, index: int, code: str) -> None:
     talk = Talk()

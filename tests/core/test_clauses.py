@@ -17,7 +17,10 @@ def cut(text: str, size: int = 3) -> list[str]:
         ("Hello.", ["Hello."]),
         ("Yes. It is a very fine day today.", ["Yes.", " It is a very fine day today."]),
         ("Well of course, I can tell you about it.", ["Well of course,", " I can tell you about it."]),
-        ("It costs $3.50 in the shop over there. Is that too much for you?", ["It costs $3.50 in the shop over there.", " Is that too much for you?"]),
+        (
+            "It costs $3.50 in the shop over there. Is that too much for you?",
+            ["It costs $3.50 in the shop over there.", " Is that too much for you?"],
+        ),
         ("Ask Dr. Smith about it.", ["Ask Dr. Smith about it."]),
         ("Ask e.g. your friend about it.", ["Ask e.g. your friend about it."]),
         ("1. Take the train to the town\n2. Walk from there", ["1. Take the train to the town\n", "2. Walk from there"]),

@@ -19,7 +19,8 @@ def test_a_turn_is_committed_at_once_and_answered_when_its_text_is_there() -> No
 def test_the_utterance_keeps_one_id_from_its_start_to_its_item() -> None:
     talk = Talk()
     item_id = talk.user_says("hello")
-    assert {one.item_id for kind in (cmd.UtteranceStarted, cmd.UtteranceStopped, cmd.UtteranceCommitted) for one in talk.told(kind)} == {item_id}
+    kinds = (cmd.UtteranceStarted, cmd.UtteranceStopped, cmd.UtteranceCommitted)
+    assert {one.item_id for kind in kinds for one in talk.told(kind)} == {item_id}
     assert talk.commanded(cmd.BeginUtterance)[0].item_id == item_id == talk.commanded(cmd.EndUtterance)[0].item_id
     assert talk.told(cmd.ItemAdded)[0].item.id == item_id
 
@@ -61,7 +62,8 @@ def test_transcript_deltas_only_grow_and_join_to_the_text() -> None:
     talk = Talk()
     talk.happens(ev.SpeechStarted(0.0), ev.SpeechStopped(1.0, 0.5))
     item_id = talk.told(cmd.UtteranceCommitted)[0].item_id
-    talk.happens(ev.TranscriptGrew(item_id, "What is"), ev.TranscriptGrew(item_id, "What is"), ev.TranscriptFinished(item_id, "What is it?", 1.0))
+    talk.happens(ev.TranscriptGrew(item_id, "What is"), ev.TranscriptGrew(item_id, "What is"))
+    talk.happens(ev.TranscriptFinished(item_id, "What is it?", 1.0))
     assert "".join(one.delta for one in talk.told(cmd.TranscriptDelta)) == "What is it?" == talk.told(cmd.TranscriptCompleted)[0].text
 
 

@@ -13,8 +13,8 @@ import pytest
 import soundfile
 import websockets
 
-from serve_app.engines import Begin, End, Final
 from serve_app.engines import Audio as Heard
+from serve_app.engines import Begin, End, Final
 from tests.e2e.caller import AUDIO, RATE, Caller, calling
 from tests.recordings import word_error_rate
 
@@ -114,7 +114,8 @@ async def test_bad_input_of_one_client_is_no_concern_of_another(real_server: str
     async with calling(real_server) as caller, websockets.connect(address, max_size=None) as rude:
         codes = []
         await rude.recv()
-        for raw in ("{", '{"type": "nonsense"}', '{"type": "input_audio_buffer.append", "audio": "%"}', '{"type": "input_audio_buffer.append", "audio": "AAAA"}'):
+        append = '{"type": "input_audio_buffer.append", "audio": "%s"}'
+        for raw in ("{", '{"type": "nonsense"}', append % "$", append % "AAAA"):
             await rude.send(raw)
             codes.append(json.loads(await rude.recv())["error"]["code"])
         assert codes == ["invalid_json", "invalid_event", "invalid_value", "invalid_value"]

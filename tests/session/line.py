@@ -1,5 +1,5 @@
-"""Both ends of a session in a test: a client that types its events, and a transport without a network. Every message of the server is held against
-the protocol's types and invariants as it comes."""
+"""Both ends of a session in a test: a client that types its events, and a transport without a network. Every message of the server is
+held against the protocol's types and invariants as it comes."""
 
 import asyncio
 import base64
