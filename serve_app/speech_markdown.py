@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 LONGEST_NUMBERING = 2
 """Digits of a list's number: "2024. What a year" is no list."""
 
+CELL_END = ", "
+
 _TAG = re.compile(r"<[^<>]*>")
 _FENCE = re.compile(r"^\s*(?:```|~~~)")
 _NUMBERED = re.compile(rf"^\s*\d{{{LONGEST_NUMBERING + 1},}}(?=[.)]\s)")
@@ -46,15 +48,15 @@ def without_markdown(text: str) -> str:
     # The start of a clause is no start of a line of code, and a year before a full stop is no list.
     flat = _INDENT.sub("", text)
     flat = _NUMBERED.sub(lambda found: f"{found[0]}\\", flat)
-    spoken: list[str] = []
+    spoken, block_ended = "", False
     for piece in _read(_parser().parse(flat)):
         if piece == "\n":
-            _end_block(spoken)
-        else:
-            spoken.append(piece)
-    joined = "".join(spoken).strip()
-    # What stood last was perhaps in the middle of a sentence: only blocks before it were given an end.
-    return joined[:-1] if joined.endswith(".") and not text.rstrip().endswith(".") and spoken[-1] == ". " else joined
+            spoken, block_ended = spoken.removesuffix(CELL_END), True
+            continue
+        if block_ended and spoken:
+            spoken += " " if _ENDED.search(spoken) else ". "
+        spoken, block_ended = spoken + piece, False
+    return spoken.strip()
 
 
 @functools.cache
@@ -78,12 +80,6 @@ def _read(tokens: Sequence[Token]) -> Iterator[str]:
         elif token.type in ("softbreak", "hardbreak"):
             yield " "
         elif token.type in ("td_close", "th_close"):
-            yield ", "
+            yield CELL_END
         elif token.type in _BLOCK_ENDS:
             yield "\n"
-
-
-def _end_block(spoken: list[str]) -> None:
-    said = "".join(spoken).rstrip().rstrip(",")
-    if said:
-        spoken[:] = [said, " " if _ENDED.search(said) else ". "]

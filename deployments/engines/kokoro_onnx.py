@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import math
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from serve_app.engines import Sound, Speech, Word
 from serve_app.errors import EngineFailed, UnknownVoice
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from deployments.engines.kokoro_model import Floats, Voiced
@@ -44,6 +44,7 @@ ENGLISH = {"a": False, "b": True}
 SLOWEST, FASTEST = 0.25, 4.0
 
 Piece = tuple["SpokenWord", ...]
+Done = TypeVar("Done")
 
 
 class KokoroOnnx:
@@ -73,7 +74,7 @@ class KokoroOnnx:
                 yield sound
             spoken_s += len(pcm) / RATE
 
-    async def _work(self, function, *arguments):  # type: ignore[no-untyped-def]
+    async def _work(self, function: Callable[..., Done], *arguments: Any) -> Done:
         return await asyncio.get_running_loop().run_in_executor(self._worker, function, *arguments)
 
     # --- on the worker ----------------------------------------------------------------------------------------------------------------
