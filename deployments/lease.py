@@ -11,10 +11,10 @@ or the socket fails, or is silent for longer than `SILENCE_S`: a cut link makes 
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -26,6 +26,8 @@ from websockets.typing import Subprotocol
 from deployments.ear_frames import SUBPROTOCOL, decode, encode
 from serve_app.engines import Begin, Drop, Ear, Failed, Final, HearingMessage, HearingResult, SpeechToText
 from serve_app.errors import EngineBusy, EngineGone
+
+T = TypeVar("T")
 
 ALIVE_S = 1.0
 """How often the replica says on the lease that it lives."""
@@ -178,10 +180,22 @@ class Lease(Protocol):
     def cancel(self) -> None: ...
 
 
+async def within(seconds: float, call: Awaitable[T]) -> T:
+    """The result of a call through a handle. Raises `TimeoutError`, or `EngineGone` when it was cancelled by the other side: Serve raises
+    `CancelledError` for that too, and whoever awaits would take it for his own end."""
+    try:
+        return await asyncio.wait_for(call, seconds)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise EngineGone("the replica ended the call") from None
+
+
 async def open_ear(lease: Lease, translate: Callable[[BaseException], Exception]) -> "LeasedEar":
     """Waits for the lease to be given, and connects. Raises what `translate` makes of the lease's error, or `EngineGone`."""
     try:
-        place = await asyncio.wait_for(lease.__anext__(), SILENCE_S)
+        place = await within(SILENCE_S, lease.__anext__())
         connection = await _connect(place)
     except BaseException as error:
         lease.cancel()
@@ -251,7 +265,7 @@ class LeasedEar:
         jobs = [asyncio.create_task(job) for job in (self._write(), self._read(), self._watch())]
         try:
             done, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
-            self._lose("; ".join(str(job.exception() or "it ended the connection") for job in done))
+            self._lose("; ".join(str(job.exception() or "it ended the connection") for job in done if not job.cancelled()))
         finally:
             for job in jobs:
                 job.cancel()
@@ -274,7 +288,7 @@ class LeasedEar:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.wait_for(self._lease.__anext__(), SILENCE_S)
+            await within(SILENCE_S, self._lease.__anext__())
 
     def _lose(self, why: str) -> None:
         if self._lost is None:

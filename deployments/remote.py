@@ -4,14 +4,13 @@ All calls go by value, because a streamed item by reference costs twice as much.
 What Ray raises becomes one of our errors.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError, RequestCancelledError
 
-from deployments.lease import open_ear
+from deployments.lease import open_ear, within
 from serve_app.engines import Ear, Prompt, ReplyPiece, Sound, Speech
 from serve_app.errors import EngineBusy, EngineFailed, EngineGone, SparkvoxError
 
@@ -57,7 +56,7 @@ async def pieces(call: Call, first_s: float = FIRST_S, next_s: float = NEXT_S) -
     try:
         while True:
             try:
-                piece = await asyncio.wait_for(response.__anext__(), wait_s)
+                piece = await within(wait_s, response.__anext__())
             except StopAsyncIteration:
                 return
             except Exception as error:
@@ -71,7 +70,7 @@ async def pieces(call: Call, first_s: float = FIRST_S, next_s: float = NEXT_S) -
 async def answer(response: Any, within_s: float) -> Any:
     """The result of a unary call."""
     try:
-        return await asyncio.wait_for(response, within_s)
+        return await within(within_s, response)
     except Exception as error:
         raise translated(error) from error
 
