@@ -21,7 +21,7 @@ class ChatPrompt:
     def __init__(self, tokenizer: Any, context: int) -> None:
         """`tokenizer`: of transformers, with a chat template; `context`: tokens of prompt and reply together."""
         self._tokenizer = tokenizer
-        self._context = context
+        self.context = context
         self._template_knows_tools = "tools" in str(tokenizer.chat_template)
 
     def tokens(self, prompt: Prompt, reply: int) -> list[int]:
@@ -36,13 +36,13 @@ class ChatPrompt:
             return self._rendered([*head, *(message for turn in turns[dropped:] for message in turn)], tools)
 
         def fits(dropped: int) -> bool:
-            return len(rendered(dropped)) + reply <= self._context
+            return len(rendered(dropped)) + reply <= self.context
 
         if fits(0):
             return rendered(0)
         least = bisect.bisect_left(range(len(turns)), True, key=fits)
         if least >= len(turns):
-            raise PromptTooLong(f"the last turn alone takes more than the {self._context - reply} tokens that this model has for a prompt")
+            raise PromptTooLong(f"the last turn alone takes more than the {self.context - reply} tokens that this model has for a prompt")
         return rendered(least)
 
     def _rendered(self, messages: list[ChatMessage], tools: Sequence[Tool]) -> list[int]:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
 
+LARGEST = 10**9
+"""Of an integer that the tool leaves open: a small model, once it writes digits, may write them until its tokens are spent."""
+
 _HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*')
 
 
@@ -148,13 +151,23 @@ def call_schema(prompt: Prompt) -> dict[str, Any] | None:
     shapes = [
         {
             "type": "object",
-            "properties": {"name": {"const": tool.name}, "arguments": {"type": "object", **tool.parameters}},
+            "properties": {"name": {"const": tool.name}, "arguments": _bounded({"type": "object", **tool.parameters})},
             "required": ["name", "arguments"],
             "additionalProperties": False,
         }
         for tool in wanted
     ]
     return shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
+
+
+def _bounded(schema: Any) -> Any:
+    """With limits for every integer in it that has none."""
+    if isinstance(schema, list):
+        return [_bounded(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    limits = {"minimum": -LARGEST, "maximum": LARGEST} if schema.get("type") == "integer" and "enum" not in schema else {}
+    return {**limits, **{name: _bounded(value) for name, value in schema.items()}}
 
 
 def _begun(text: str) -> int:

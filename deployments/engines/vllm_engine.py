@@ -91,7 +91,7 @@ class VllmLanguageModel:
         if self._engine is None or self._chat is None:
             raise EngineGone("vLLM was not warmed, or was closed")
         tokens = self._chat.tokens(prompt, self._reply_room(prompt))
-        room = self.max_model_len - len(tokens)
+        room = self._chat.context - len(tokens)
         reader = _reader(prompt)
         counted, finish, cached = 0, "stop", 0
         with _translated():
