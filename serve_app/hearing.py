@@ -49,6 +49,11 @@ class Hearing:
         """Seconds of audio since the last commit or clear."""
         return (self._ring.position + len(self._rest) - self._buffer_start) / HEARING_RATE
 
+    @property
+    def position_s(self) -> float:
+        """Audio time so far."""
+        return self._ring.position / HEARING_RATE
+
     def configure(self, turn_taking: TurnTaking) -> None:
         if turn_taking != self._turn_taking:
             self._turn_taking = turn_taking

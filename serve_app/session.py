@@ -118,6 +118,7 @@ class Session:
         self._ending: list[asyncio.Task[None]] = []
         self._open_items: set[str] = set()  # utterances that speech-to-text still owes a text
         self._hang_up: asyncio.Future[told.HangUp] = asyncio.get_running_loop().create_future()
+        self._moved = asyncio.Event()
         self._codec = Codec()
 
     async def run(self) -> None:
@@ -149,13 +150,15 @@ class Session:
         self._events.append(event)
         if self._posting:
             return
-        self._posting = True
+        self._posting, before = True, self._conversation.deadline
         try:
             while self._events:
                 for command in self._conversation.handle(self._events.popleft(), self._clock()):
                     self._perform(command)
         finally:
             self._posting = False
+        if self._conversation.deadline != before:
+            self._moved.set()
 
     # --- what is waited for -------------------------------------------------------------------------------------------------------------
 
@@ -214,10 +217,15 @@ class Session:
                 self.post(ev.TranscriptFailed(result.utterance, result.reason))
 
     async def _keep_time(self) -> None:
-        while (deadline := self._conversation.deadline) is not None:
-            await asyncio.sleep(max(0.0, deadline - self._clock()))
-            self.post(ev.DeadlinePassed())
-        await asyncio.Future()
+        """The conversation's deadline moves with every event; this wakes when it has."""
+        while True:
+            self._moved.clear()
+            deadline = self._conversation.deadline
+            try:
+                async with asyncio.timeout(None if deadline is None else max(0.0, deadline - self._clock())):
+                    await self._moved.wait()
+            except TimeoutError:
+                self.post(ev.DeadlinePassed(self._hearing.position_s))
 
     async def _until_hung_up(self) -> None:
         command = await self._hang_up

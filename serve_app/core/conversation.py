@@ -20,7 +20,7 @@ from typing import assert_never
 from serve_app.core import commands as told
 from serve_app.core import events as ev
 from serve_app.core.commands import Command, Tell, problem
-from serve_app.core.config import Config, ResponseRequest
+from serve_app.core.config import Config, ResponseRequest, ServerVad
 from serve_app.core.items import Item, ItemReference, Kind, Message, Part, Role
 from serve_app.core.language import Prompt
 from serve_app.core.memory import Memory
@@ -53,10 +53,20 @@ class Conversation:
         self._responses: dict[str, Response] = {}
         self._default: Response | None = None
         self._marks: dict[str, Marks] = {}
+        self._quiet_since: float | None = None  # when the last response was done, if nobody has spoken since
 
     @property
     def deadline(self) -> float | None:
-        return self._expires_at
+        moments = [moment for moment in (self._expires_at, self._idle_at) if moment is not None]
+        return min(moments, default=None)
+
+    @property
+    def _idle_at(self) -> float | None:
+        """When the silence after an answer has lasted too long; counted from the end of its playback."""
+        policy = self.config.turn_taking
+        if not isinstance(policy, ServerVad) or policy.idle_timeout_s is None or self._quiet_since is None:
+            return None
+        return max(self._quiet_since, self.memory.playback.ends_at) + policy.idle_timeout_s
 
     @property
     def live_responses(self) -> int:
@@ -64,6 +74,15 @@ class Conversation:
 
     def handle(self, event: ev.Event, now: float) -> list[Command]:
         """What is to be done because of `event`, in order. `now` never goes back."""
+        answering = self._default is not None
+        commands = self._handle(event, now)
+        if self._default is not None or self._utterance is not None:
+            self._quiet_since = None
+        elif answering:
+            self._quiet_since = now
+        return commands
+
+    def _handle(self, event: ev.Event, now: float) -> list[Command]:
         match event:
             case ev.SpeechStarted():
                 return self._speech_started(event, now)
@@ -90,7 +109,7 @@ class Conversation:
             case ev.ResponseCancelled():
                 return self._response_cancelled(event)
             case ev.DeadlinePassed():
-                return self._deadline_passed(now)
+                return self._deadline_passed(event.audio_s, now)
             case _:
                 assert_never(event)
 
@@ -127,15 +146,9 @@ class Conversation:
     def _commit(self, item_id: str) -> list[Command]:
         self._utterance = None
         self._untranscribed[item_id] = 0
+        committed = Tell(told.UtteranceCommitted(item_id, self.memory.history.last_id))
         item = Message(item_id, Role.USER, [Part(Kind.INPUT_AUDIO)])
-        previous = self.memory.history.append(item)
-        return [
-            told.EndUtterance(item_id),
-            told.ForgetBuffer(),
-            Tell(told.UtteranceCommitted(item_id, previous)),
-            Tell(told.ItemAdded(deepcopy(item), previous)),
-            Tell(told.ItemDone(deepcopy(item), previous)),
-        ]
+        return [told.EndUtterance(item_id), told.ForgetBuffer(), committed, *self._append(item)]
 
     def _commit_asked(self, event: ev.CommitAsked, now: float) -> list[Command]:
         if event.buffered_s < SHORTEST_COMMIT_S:
@@ -308,9 +321,24 @@ class Conversation:
 
     # --- time ---------------------------------------------------------------------------------------------------------------------------
 
-    def _deadline_passed(self, now: float) -> list[Command]:
-        if self._expires_at is None or now < self._expires_at:
-            return []
-        self._expires_at = None
-        expired = problem("The session has reached its longest duration.", "session_expired", None, None)
-        return [expired, told.HangUp(1001, "session_expired")]
+    def _deadline_passed(self, audio_s: float, now: float) -> list[Command]:
+        if self._expires_at is not None and now >= self._expires_at:
+            self._expires_at = None
+            expired = problem("The session has reached its longest duration.", "session_expired", None, None)
+            return [expired, told.HangUp(1001, "session_expired")]
+        idle_at = self._idle_at
+        return self._idle(audio_s, now) if idle_at is not None and now >= idle_at else []
+
+    def _idle(self, audio_s: float, now: float) -> list[Command]:
+        """The user has been silent for too long after an answer: the silence becomes a turn, and the agent speaks."""
+        assert isinstance(self.config.turn_taking, ServerVad) and self.config.turn_taking.idle_timeout_s is not None
+        silence_s = self.config.turn_taking.idle_timeout_s
+        note = Message(self._new_id("item"), Role.SYSTEM, [Part(Kind.INPUT_TEXT, f"The user has said nothing for {silence_s:g} seconds.")])
+        silence = Message(self._new_id("item"), Role.USER, [Part(Kind.INPUT_AUDIO, "")])
+        commands: list[Command] = [Tell(told.IdleTimedOut(silence.id, max(0.0, audio_s - silence_s), audio_s)), *self._append(note)]
+        commands += [told.ForgetBuffer(), Tell(told.UtteranceCommitted(silence.id, self.memory.history.last_id)), *self._append(silence)]
+        return commands + (self._respond(ResponseRequest(), Marks(over_at=now)) if self.config.responds else [])
+
+    def _append(self, item: Message) -> list[Command]:
+        previous = self.memory.history.append(item)
+        return [Tell(told.ItemAdded(deepcopy(item), previous)), Tell(told.ItemDone(deepcopy(item), previous))]

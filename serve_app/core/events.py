@@ -179,6 +179,9 @@ class ResponseCancelled:
 class DeadlinePassed:
     """`Conversation.deadline` has come."""
 
+    audio_s: float = 0.0
+    """Audio time so far."""
+
 
 Event = (
     SpeechStarted | SpeechStopped | BufferStarted

@@ -15,6 +15,11 @@ class Playback:
         """Seconds of audio that the client has and has not played."""
         return max(0.0, self._ends_at - now)
 
+    @property
+    def ends_at(self) -> float:
+        """When the client will have played everything; long ago if it was sent nothing."""
+        return self._ends_at
+
     def flush(self, now: float) -> None:
         """The client threw away what it had not played."""
         self._ends_at = min(self._ends_at, now)

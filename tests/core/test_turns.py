@@ -148,3 +148,26 @@ def test_the_times_of_a_turn_add_up_from_the_last_speech_to_the_first_audio() ->
     talk.happens(ev.ReplyFinished(response_id, "stop", 1, 1))
     talk.happens(ev.ClauseAudio(response_id, 0, 1.0), ev.ClauseSpoken(response_id, 0), after=0.5)
     assert talk.told(cmd.ResponseDone)[0].response.timings == cmd.Timings(0.5, 0.25, 0.125, 0.5)
+
+
+def test_a_long_silence_after_an_answer_becomes_a_turn_and_the_agent_speaks() -> None:
+    talk = Talk(Config(turn_taking=ServerVad(idle_timeout_s=5.0)))
+    assert talk.conversation.deadline is None, "nothing was said yet"
+    talk.user_says("Hello.")
+    talk.agent_answers("Hello there.", seconds=2.0)
+    assert talk.conversation.deadline == talk.now + 2.0 + 5.0, "counted from the end of the playback"
+    since = len(talk.commands)
+    talk.happens(ev.DeadlinePassed(20.0), after=7.0)
+    kinds = [type(command.what).__name__ for command in talk.commands[since:] if isinstance(command, cmd.Tell)]
+    assert kinds == ["IdleTimedOut", "ItemAdded", "ItemDone", "UtteranceCommitted", "ItemAdded", "ItemDone", "ResponseCreated"]
+    assert talk.told(cmd.IdleTimedOut)[0].start_s == 15.0
+    assert "said nothing for 5 seconds" in talk.reply().prompt.messages[-1].content
+    assert talk.conversation.deadline is None, "not while the agent answers"
+
+
+def test_speech_ends_the_wait_for_it() -> None:
+    talk = Talk(Config(turn_taking=ServerVad(idle_timeout_s=5.0)))
+    talk.user_says("Hello.")
+    talk.agent_answers("Hello there.")
+    talk.happens(ev.SpeechStarted(4.0), after=3.0)
+    assert talk.conversation.deadline is None
