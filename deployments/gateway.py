@@ -22,7 +22,7 @@ PROBE_S = 3.0
 class Gateway:
     """Ready once all engines are: the first session must not wait for weights."""
 
-    async def __init__(self, settings: Settings, stt: Any, llm: Any, tts: Any) -> None:
+    async def __init__(self, settings: Settings, stt: Any, llm: Any, tts: Any) -> None:  # type: ignore[misc]  # Serve awaits it
         raise_limits(settings.session.max_message_bytes)
         self._settings = settings
         self._handles = {"stt": stt, "llm": llm, "tts": tts}

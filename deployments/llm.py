@@ -12,7 +12,7 @@ from serve_app.settings import LanguageModelSettings
 
 
 class LanguageModel:
-    async def __init__(self, settings: LanguageModelSettings) -> None:
+    async def __init__(self, settings: LanguageModelSettings) -> None:  # type: ignore[misc]  # Serve awaits it
         self._settings = settings
         self._engine = create("language_model", settings.engine, **_options(settings))
         await self._engine.warm()

@@ -12,7 +12,7 @@ from serve_app.settings import SpeechToTextSettings
 
 
 class SpeechToText:
-    async def __init__(self, settings: SpeechToTextSettings) -> None:
+    async def __init__(self, settings: SpeechToTextSettings) -> None:  # type: ignore[misc]  # Serve awaits it
         self._engine = create("recogniser", settings.engine, **settings.options)
         listening = Listening(self._engine)
         await listening.warm()

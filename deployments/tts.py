@@ -10,7 +10,7 @@ from serve_app.settings import TextToSpeechSettings
 
 
 class TextToSpeech:
-    async def __init__(self, settings: TextToSpeechSettings) -> None:
+    async def __init__(self, settings: TextToSpeechSettings) -> None:  # type: ignore[misc]  # Serve awaits it
         self._engine = create("text_to_speech", settings.engine, **settings.options)
         await self._engine.warm()
 

@@ -23,7 +23,7 @@ def raise_limits(max_message_bytes: int) -> None:
     """For every uvicorn server that this process starts from now on."""
     original = uvicorn.config.Config
 
-    class RoomyConfig(original):
+    class RoomyConfig(original):  # type: ignore[misc, valid-type]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **{"ws_max_size": 2 * max_message_bytes, "ws_per_message_deflate": False} | kwargs)
 
