@@ -16,7 +16,7 @@ from serve_app.core import events as ev
 from serve_app.core.language import Prompt
 from serve_app.engines import Engines, Pcm, ReplyEnd, ReplyPiece, Sound, Speech, TextDelta, ToolCallDelta
 from serve_app.errors import SparkvoxError
-from serve_app.speech_text import speakable
+from serve_app.speech_text import CodeFilter, speakable
 
 PIECES_AHEAD = 64
 """Pieces of audio that are made while earlier ones wait for their time: some seconds, so that the next clause is ready when this one
@@ -89,10 +89,11 @@ class Responding:
 
     async def _make(self) -> None:
         """Speaks the clauses into a short queue."""
+        code = CodeFilter()
         try:
             while True:
                 clause = await self._clauses.get()
-                text = speakable(clause.text)
+                text = speakable(code.feed(clause.text))
                 if text:
                     await self._make_clause(clause, text)
                 await self._pieces.put(_Piece(clause, None))

@@ -73,6 +73,7 @@ def prepare(environment: MutableMapping[str, str], settings: Settings, proxy: st
     longest_s = math.ceil(settings.session.max_s) + 60
     wanted = {
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",  # Ray's 15 leaves no room to rank the engines (deployments/llm.py)
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray's coming default; unset it warns in each process
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": CALLBACK,
         MAX_MESSAGE_VARIABLE: str(settings.session.max_message_bytes),

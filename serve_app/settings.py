@@ -63,14 +63,15 @@ class Placement(EngineChoice):
 class SpeechToTextSettings(Placement):
     max_sessions: int = Field(32, ge=1)
     """Sessions in one replica."""
-    language: str = "en"
+    partials_at_once: int = Field(64, ge=1)
+    """Utterances in one step that brings partials only; small for an engine that takes them one after the other."""
 
 
 class LanguageModelSettings(Placement):
     model: str = ""
     """A declared artifact, a folder, or organisation/model of the hub. Empty: the engine needs none."""
-    instructions: str = "You are a friendly voice assistant. Answer in one or two short sentences, in plain words without lists or markup."
-    """Of a session whose client gives none."""
+    instructions: str = "You are a voice assistant. Answer in one short sentence."
+    """Of a session whose client gives none. The smallest models drift into other languages with longer ones (SmolLM2-135M, tried)."""
     temperature: float | None = Field(None, ge=0, le=2)
     max_tokens: int = Field(512, ge=1)
     """The longest reply, where the client sets none."""
@@ -233,7 +234,7 @@ def _nearest(name: str) -> str:
 _CPU: dict[str, Any] = {
     "vad": {"engine": "silero"},
     "turn": {"engine": "smart-turn"},
-    "stt": {"engine": "moonshine", "num_cpus": 0.3},
+    "stt": {"engine": "moonshine", "num_cpus": 0.3, "partials_at_once": 2},
     "llm": {"engine": "vllm", "model": "smollm2-135m-instruct", "num_cpus": 0.8, "max_ongoing": 64},
     "tts": {"engine": "kokoro-onnx", "voice": "af_heart", "num_cpus": 0.5},
 }

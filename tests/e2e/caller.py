@@ -40,6 +40,7 @@ class Caller:
         self._said: list[np.ndarray] = []
         self._news = asyncio.Condition()
         self._read = 0
+        self._lost: Exception | None = None
 
     def says(self, name: str) -> None:
         """The microphone never stops: before and after there is silence."""
@@ -53,20 +54,28 @@ class Caller:
                         self._read += 1
                         if self.events[self._read - 1]["type"] == kind:
                             return self.events[self._read - 1]
+                    if self._lost is not None:
+                        raise self._lost
                     await self._news.wait()
 
         async with asyncio.timeout(PATIENCE_S):
             return await found()
 
     async def hear(self) -> None:
-        while True:
-            raw = await self.connection.recv_bytes()
-            event = json.loads(raw)
-            SERVER_EVENT.validate_python(event, strict=True)
-            self.invariants.see(event)
+        try:
+            while True:
+                await self._see(json.loads(await self.connection.recv_bytes()))
+        except Exception as error:
+            self._lost = error
             async with self._news:
-                self.events.append(event)
                 self._news.notify_all()
+
+    async def _see(self, event: Event) -> None:
+        SERVER_EVENT.validate_python(event, strict=True)
+        self.invariants.see(event)
+        async with self._news:
+            self.events.append(event)
+            self._news.notify_all()
 
     async def microphone(self) -> None:
         """20 ms at a time, at the pace of a real one."""
@@ -105,7 +114,4 @@ async def calling(url: str, **session: Any) -> AsyncIterator[Caller]:
             for task in (hearing, speaking):
                 if task is not None:
                     task.cancel()
-            results = await asyncio.gather(hearing, *([speaking] if speaking else []), return_exceptions=True)
-    for result in results:
-        if isinstance(result, Exception):
-            raise result
+            await asyncio.gather(hearing, *([speaking] if speaking else []), return_exceptions=True)

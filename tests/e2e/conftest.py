@@ -20,7 +20,10 @@ START_S = 900
 
 @pytest.fixture(scope="session")
 def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server that is ready, `http://127.0.0.1:PORT`."""
+    """The address of a server that is ready, `http://127.0.0.1:PORT`. SPARKVOX_TEST_URL names one that is running already."""
+    if running := os.environ.get("SPARKVOX_TEST_URL"):
+        yield running
+        return
     port = _free_port()
     log = tmp_path_factory.mktemp("server") / "log.txt"
     command = [str(Path(sys.executable).parent / "sparkvox"), "serve", "profile=cpu", "--port", str(port)]
