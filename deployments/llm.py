@@ -12,14 +12,14 @@ from serve_app.engines import Prompt, ReplyPiece
 from serve_app.settings import LanguageModelSettings
 
 YIELDS = 10
-"""Added to the process's niceness where the model runs on the CPU: text is written faster than it is spoken, and a voice must not stutter."""
+"""Added to the niceness of a model on the CPU: text is written faster than it is spoken, and a voice must not stutter."""
 
 
 class LanguageModel:
     async def __init__(self, settings: LanguageModelSettings) -> None:  # type: ignore[misc]  # Serve awaits it
         self._settings = settings
         if not settings.num_gpus:
-            os.nice(YIELDS)  # before the engine starts processes of its own, which inherit it
+            os.nice(YIELDS)  # before the engine starts processes, which inherit it
         self._engine = create("language_model", settings.engine, **_options(settings))
         await self._engine.warm()
 
