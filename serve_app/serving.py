@@ -213,8 +213,8 @@ def _end_leftovers() -> None:
     import psutil
 
     for process in psutil.Process().children(recursive=True):
-        if any(mark in " ".join(process.cmdline()) for mark in ("/gcs_server", "/raylet", "ray/_private", "ray/dashboard", "ray::")):
-            with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.Error):  # ended meanwhile
+            if any(mark in " ".join(process.cmdline()) for mark in ("/gcs_server", "/raylet", "ray/_private", "ray/dashboard", "ray::")):
                 process.kill()
 
 
