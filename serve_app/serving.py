@@ -56,8 +56,9 @@ def run(args: argparse.Namespace) -> int:
         settings = _settings(args.settings, args.host)
         _free_or_fail(args.host, args.port)
         prepare(os.environ, settings, args.proxy or best_proxy())
+        application = _built(settings)
         with _ray(args.dashboard), _stop_signals() as stop:
-            serve_until(stop, settings, args.host, args.port)
+            serve_until(stop, application, args.host, args.port)
     except SparkvoxError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -91,15 +92,19 @@ def prepare(environment: MutableMapping[str, str], settings: Settings, proxy: st
         environment.setdefault(name, value)
 
 
-def serve_until(stop: threading.Event, settings: Settings, host: str, port: int) -> None:
+def _built(settings: Settings) -> Any:
+    """Before Ray runs: what is missing is known, and what must be fetched is here."""
+    from serve_app.wiring import graph
+
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    return graph(settings)
+
+
+def serve_until(stop: threading.Event, application: Any, host: str, port: int) -> None:
     """Deploys, waits for warmed engines, says where the server is, and ends it when `stop` is set."""
     from ray import serve
 
-    from serve_app.wiring import graph
-
-    application = graph(settings)
     _say("Serve starts.")
-    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     serve.start(http_options={"host": host, "port": port})
     try:
         target = serve.RunTarget(application, name=APPLICATION, route_prefix="/")
