@@ -99,7 +99,8 @@ def _install_cpu_torch() -> None:
 
 
 def _install_locked(lock: Path) -> None:
-    if _uv("install", "--no-deps", "--require-hashes", "-r", str(lock)):
+    # Compiled now: each of Ray's processes would else compile its imports at its start, and again where nothing may be written.
+    if _uv("install", "--no-deps", "--require-hashes", "--compile-bytecode", "-r", str(lock)):
         return
     _say("uv could not install everything; pip, with its own settings, is asked")
     if not _pip("install", "--no-deps", "--require-hashes", "-r", str(lock)):
