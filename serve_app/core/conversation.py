@@ -21,11 +21,11 @@ from serve_app.core import commands as told
 from serve_app.core import events as ev
 from serve_app.core.commands import Command, Tell, problem
 from serve_app.core.config import Config, ResponseRequest, ServerVad
-from serve_app.core.items import Item, ItemReference, Kind, Message, Part, Role
-from serve_app.core.language import Prompt
+from serve_app.core.items import Kind, Message, Part, Role
 from serve_app.core.memory import Memory
-from serve_app.core.prompts import INAUDIBLE, chat_messages
-from serve_app.core.response import Manner, Marks, Response
+from serve_app.core.prompts import INAUDIBLE
+from serve_app.core.response import Marks
+from serve_app.core.responses import Responses
 
 SHORTEST_COMMIT_S = 0.1
 """Less audio than this cannot be committed (OpenAI Realtime: input_audio_buffer_commit_empty)."""
@@ -50,8 +50,7 @@ class Conversation:
         self._expires_at = expires_at
         self._utterance: _Utterance | None = None
         self._untranscribed: dict[str, int] = {}  # item id -> how many characters of its transcript were told
-        self._responses: dict[str, Response] = {}
-        self._default: Response | None = None
+        self.responses = Responses(self.memory, new_id)
         self._marks: dict[str, Marks] = {}
         self._quiet_since: float | None = None  # when the last response was done, if nobody has spoken since
 
@@ -70,13 +69,13 @@ class Conversation:
 
     @property
     def live_responses(self) -> int:
-        return len(self._responses)
+        return len(self.responses)
 
     def handle(self, event: ev.Event, now: float) -> list[Command]:
         """What is to be done because of `event`, in order. `now` never goes back."""
-        answering = self._default is not None
+        answering = self.responses.default is not None
         commands = self._handle(event, now)
-        if self._default is not None or self._utterance is not None:
+        if self.responses.default is not None or self._utterance is not None:
             self._quiet_since = None
         elif answering:
             self._quiet_since = now
@@ -93,9 +92,9 @@ class Conversation:
             case ev.TranscriptGrew() | ev.TranscriptFinished() | ev.TranscriptFailed():
                 return self._transcript(event, now)
             case ev.ReplyText() | ev.ReplyToolCall() | ev.ReplyFinished() | ev.ReplyFailed():
-                return self._reply(event, now)
+                return self.responses.reply(event, now)
             case ev.ClauseAudio() | ev.ClauseSpoken() | ev.SpeakingFailed():
-                return self._speaking(event, now)
+                return self.responses.speaking(event, now)
             case ev.Configured():
                 return self._configured(event.config)
             case ev.CommitAsked():
@@ -107,7 +106,7 @@ class Conversation:
             case ev.ResponseAsked():
                 return self._response_asked(event, now)
             case ev.ResponseCancelled():
-                return self._response_cancelled(event)
+                return self.responses.cancel_asked(event)
             case ev.DeadlinePassed():
                 return self._deadline_passed(event.audio_s, now)
             case _:
@@ -139,7 +138,7 @@ class Conversation:
         marks = Marks(over_at=now, endpoint_s=event.end_s - event.last_speech_s)
         self._marks[item_id] = marks
         policy = self.config.turn_taking
-        if policy is not None and policy.create_response and self.config.responds and self._default is None:
+        if policy is not None and policy.create_response and self.config.responds and self.responses.default is None:
             commands += self._respond(ResponseRequest(), marks, for_utterance=item_id)
         return commands + self._failed_early(utterance, now)
 
@@ -212,110 +211,27 @@ class Conversation:
             item.parts[0].text = text
         if marks := self._marks.pop(item_id, None):
             marks.transcript_at = now
-        return self._start_waiting(item_id if not text.strip() else None)
-
-    def _start_waiting(self, silent_item: str | None) -> list[Command]:
-        commands: list[Command] = []
-        for response in list(self._responses.values()):
-            if silent_item is not None and response.for_utterance == silent_item:
-                commands += self._settle(response, response.complete())
-            elif not response.started and not self._untranscribed:
-                commands += self._start(response)
-        return commands
+        silent = self.responses.complete_for(item_id) if not text.strip() else []
+        return silent if self._untranscribed else silent + self.responses.start_waiting(self.config)
 
     # --- responses ----------------------------------------------------------------------------------------------------------------------
 
     def _response_asked(self, event: ev.ResponseAsked, now: float) -> list[Command]:
         if not self.config.responds:
             return [problem("A transcription session makes no responses.", "invalid_event", None, event.event_id)]
-        if self._default is not None and not event.request.out_of_band:
-            message = f"Conversation already has an active response in progress: {self._default.id}. Wait until it is done, or cancel it."
-            return [problem(message, "conversation_already_has_active_response", None, event.event_id)]
-        for part in event.request.input or ():
-            if isinstance(part, ItemReference) and part.id not in self.memory.history:
-                return [problem(f"Item {part.id!r} does not exist.", "invalid_value", "response.input", event.event_id)]
+        if refusal := self.responses.refusal(event):
+            return [refusal]
         pending = next(reversed(self._marks.values()), None)
         return self._respond(event.request, pending or Marks(over_at=now))
 
     def _respond(self, request: ResponseRequest, marks: Marks, for_utterance: str | None = None) -> list[Command]:
-        config = self.config
-        manner = Manner(
-            modality=request.modality or config.modality,
-            voice=request.voice or config.voice,
-            speed=request.speed or config.speed,
-            max_tokens=request.max_tokens or config.max_tokens,
-            metadata=request.metadata,
-        )
-        history = None if request.out_of_band else self.memory.history
-        response = Response(self._new_id("resp"), request, manner, marks, history, self._new_id)
-        response.for_utterance = for_utterance
-        self._responses[response.id] = response
-        if not request.out_of_band:
-            self._default = response
-        commands = response.created()
-        return commands if self._untranscribed else commands + self._start(response)
-
-    def _start(self, response: Response) -> list[Command]:
-        response.started = True
-        request, config = response.request, self.config
-        items = self.memory.history if request.input is None else [self._resolve(part) for part in request.input]
-        prompt = Prompt(
-            messages=chat_messages(config.instructions if request.instructions is None else request.instructions, items),
-            tools=config.tools if request.tools is None else request.tools,
-            tool_choice=request.tool_choice or config.tool_choice,
-            max_tokens=response.manner.max_tokens,
-            request_id=response.id,
-        )
-        return [told.StartReply(response.id, prompt)]
-
-    def _resolve(self, part: Item | ItemReference) -> Item:
-        return self.memory.history[part.id] if isinstance(part, ItemReference) else part
-
-    def _response_cancelled(self, event: ev.ResponseCancelled) -> list[Command]:
-        response = self._default if event.response_id is None else self._responses.get(event.response_id)
-        if response is None:
-            return [problem("Cancellation failed: no active response found.", "response_cancel_not_active", None, event.event_id)]
-        return self._settle(response, response.cancel("client_cancelled"))
-
-    def _reply(self, event: ev.ReplyText | ev.ReplyToolCall | ev.ReplyFinished | ev.ReplyFailed, now: float) -> list[Command]:
-        response = self._responses.get(event.response_id)
-        if response is None:
-            return []
-        match event:
-            case ev.ReplyText():
-                return response.text(event.text, now)
-            case ev.ReplyToolCall():
-                return response.tool_call(event.index, event.name, event.arguments, now)
-            case ev.ReplyFinished():
-                return self._settle(response, response.finished(event))
-            case ev.ReplyFailed():
-                return self._settle(response, response.fail(event.reason))
-
-    def _speaking(self, event: ev.ClauseAudio | ev.ClauseSpoken | ev.SpeakingFailed, now: float) -> list[Command]:
-        response = self._responses.get(event.response_id)
-        if response is None:
-            return []
-        match event:
-            case ev.ClauseAudio():
-                response.clause_audio(event, now)
-                self.memory.sent(response.spoken, event.duration_s, now)
-                return []
-            case ev.ClauseSpoken():
-                return self._settle(response, response.clause_spoken(event))
-            case ev.SpeakingFailed():
-                return self._settle(response, response.fail(event.reason))
-
-    def _settle(self, response: Response, commands: list[Command]) -> list[Command]:
-        if response.done:
-            self._responses.pop(response.id, None)
-            if self._default is response:
-                self._default = None
-        return commands
+        created = self.responses.create(self.config, request, marks, for_utterance)
+        return created if self._untranscribed else created + self.responses.start_waiting(self.config)
 
     def _interrupt(self, now: float) -> list[Command]:
         """The user speaks: what is live stops, and what cannot have been played by now leaves the memory."""
-        live = self._default
-        commands = self._settle(live, live.cancel("turn_detected")) if live else []  # first: its done events tell all that was written
+        live = self.responses.default
+        commands = self.responses.cancel(live, "turn_detected") if live else []  # first: its done events tell all that was written
         self.memory.interrupted(live.spoken if live else None, now)
         return commands
 

@@ -1,7 +1,7 @@
 from serve_app.core import commands as cmd
 from serve_app.core import events as ev
 from serve_app.core.config import Config, Modality, ResponseRequest
-from serve_app.core.items import FunctionCallOutput, Kind, Message, Part, Role
+from serve_app.core.items import FunctionCallOutput, ItemReference, Kind, Message, Part, Role
 from tests.core.talk import Talk
 
 
@@ -151,3 +151,14 @@ def test_items_are_created_where_the_client_says_and_refused_twice() -> None:
     assert [(one.item.id, one.previous) for one in talk.told(cmd.ItemAdded)] == [("b", None), ("a", None), ("c", "b")]
     talk.happens(ev.ItemCreated(Message("a", Role.USER, []), None, "mine"))
     assert talk.told(cmd.Problem)[0].code == "item_create_duplicate_item_id"
+
+
+def test_an_item_that_was_deleted_while_the_response_waited_is_left_out_of_its_prompt() -> None:
+    talk = Talk(Config(turn_taking=None))
+    for item_id in ("kept", "gone"):
+        talk.happens(ev.ItemCreated(Message(item_id, Role.USER, [Part(Kind.INPUT_TEXT, item_id)])))
+    talk.happens(ev.BufferStarted(0.0), ev.CommitAsked(1.0))
+    asked = (ItemReference("kept"), ItemReference("gone"))
+    talk.happens(ev.ResponseAsked(ResponseRequest(out_of_band=True, input=asked)), ev.ItemDeleted("gone"))
+    talk.happens(ev.TranscriptFinished(talk.told(cmd.UtteranceCommitted)[0].item_id, "Hi.", 1.0))
+    assert [message.content for message in talk.reply().prompt.messages] == ["kept"]
