@@ -17,6 +17,7 @@ from serve_app.realtime.wire import AudioAppended, Commit, Wire
 from tests.conformance.invariants import Invariants
 
 SERVED = Served("small", "ear", "af_heart", ("af_heart", "am_michael", "af_bella"))
+IDLE = {"type": "server_vad", "idle_timeout_ms": 500}
 SERVER_EVENT: TypeAdapter[RealtimeServerEvent] = TypeAdapter(RealtimeServerEvent)
 words = st.sampled_from(["Yes, ", "the answer ", "is four. ", "And ", "then some more of it", "\n", "€5 – fine! "])
 seconds = st.sampled_from([0.0, 0.1, 0.5, 2.0, 10.0])
@@ -169,9 +170,9 @@ class RandomConversation(RuleBasedStateMachine):
         item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
         self.client(type="conversation.item.create", item=item, **({"previous_item_id": previous} if previous else {}))
 
-    @rule(detection=st.sampled_from(["server_vad", "semantic_vad", None]))
-    def client_changes_the_turn_detection(self, detection: str | None) -> None:
-        self.client(type="session.update", session={"audio": {"input": {"turn_detection": {"type": detection} if detection else None}}})
+    @rule(detection=st.sampled_from([*({"type": kind} for kind in ("server_vad", "semantic_vad")), IDLE, None]))
+    def client_changes_the_turn_detection(self, detection: dict[str, object] | None) -> None:
+        self.client(type="session.update", session={"audio": {"input": {"turn_detection": detection}}})
 
     # --- what holds ---------------------------------------------------------------------------------------------------------------------
 
