@@ -25,7 +25,7 @@ class Parts:
     tts: Any
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster() -> Iterator[int]:
     """The port of Serve's proxy, which is the one that users get."""
     before = dict(os.environ)
@@ -51,7 +51,7 @@ def _cluster() -> Iterator[int]:
     ray.shutdown()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(cluster: int) -> str:
     """The application as it is deployed, fakes for engines; its address without a scheme."""
     from ray import serve
@@ -62,7 +62,7 @@ def server(cluster: int) -> str:
     return f"127.0.0.1:{cluster}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def parts(cluster: int) -> Parts:
     from ray import serve
 

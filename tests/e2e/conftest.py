@@ -28,7 +28,7 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     log = tmp_path_factory.mktemp("server") / "log.txt"
     command = [str(Path(sys.executable).parent / "sparkvox"), "serve", "profile=cpu", "--port", str(port)]
     with log.open("w") as out:
-        server = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT, start_new_session=True)
+        server = subprocess.Popen(command, env=_environment(), stdout=out, stderr=subprocess.STDOUT, cwd=ROOT, start_new_session=True)
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_until_ready(url, server, log)
@@ -54,6 +54,11 @@ def _wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> N
             pass
         time.sleep(1)
     pytest.fail(f"the server is not ready after {START_S} s:\n{log.read_text()[-4000:]}")
+
+
+def _environment() -> dict[str, str]:
+    """The user's, without what other tests told Ray in this process."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
 
 
 def _free_port() -> int:
