@@ -4,7 +4,7 @@ nobody waits for it any more."""
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing, suppress
 from typing import Any, TypeVar
 
 import orjson
@@ -40,19 +40,13 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        with ExitStack() as place, suppress(ClientGone, ClientDisconnect):
+            await (await self._response(request, place))(scope, receive, send)
+
+    async def _response(self, request: Request, place: ExitStack) -> Response:
         try:
             self._check_origin(request)
-            with self._admission.session():
-                await (await self._response(request))(scope, receive, send)
-        except (ClientGone, ClientDisconnect):
-            return
-        except ApiError as refused:
-            await error_response(refused)(scope, receive, send)
-        except SparkvoxError as refused:
-            await error_response(api_error(refused))(scope, receive, send)
-
-    async def _response(self, request: Request) -> Response:
-        try:
+            place.enter_context(self._admission.session())
             return await self._answer(request)
         except (ClientGone, ClientDisconnect):
             raise
