@@ -35,9 +35,8 @@ ANSWERS = (
 def serving(max_sessions: int = 4, engines: Engines | None = None, **settings: Any) -> Iterator[str]:
     """Gives its http address. Utterances are heard as `HEARD`, one after the other, and answered with `ANSWERS`, or as `engines` do."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(lambda: _app(max_sessions, engines or fakes(), settings), factory=True, log_level="warning", ws="websockets-sansio")
-    )
+    app = partial(_app, max_sessions, engines or fakes(), settings)
+    server = uvicorn.Server(uvicorn.Config(app, factory=True, log_level="warning", ws="websockets-sansio"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
@@ -61,9 +60,8 @@ def fakes(**changed: Any) -> Engines:
 
 def _app(max_sessions: int, engines: Engines, settings: dict[str, Any]) -> object:
     options = SessionOptions(Served("small", "ear", "af_heart", VOICES))
-    return application(
-        Front(engines, options, Settings.of({"profile": "fake", **settings}), Admission(max_sessions)), _nothing_wrong, _counts
-    )
+    front = Front(engines, options, Settings.of({"profile": "fake", **settings}), Admission(max_sessions))
+    return application(front, _nothing_wrong, _counts)
 
 
 async def _nothing_wrong() -> dict[str, str]:

@@ -2,7 +2,7 @@
 beginning say "unknown" there, as in any live stream."""
 
 import struct
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from serve_app.audio import bytes_of_pcm
 from serve_app.engines import Pcm
@@ -18,7 +18,12 @@ MEDIA_TYPES: dict[Form, str] = {
 }
 UNKNOWN_LENGTH = 0xFFFFFFFF
 
-_SOUNDFILE = {"flac": ("FLAC", "PCM_16"), "opus": ("OGG", "OPUS"), "mp3": ("MP3", "MPEG_LAYER_III")}
+_SOUNDFILE: dict[str, dict[str, Any]] = {
+    "flac": {"format": "FLAC", "subtype": "PCM_16"},
+    "opus": {"format": "OGG", "subtype": "OPUS"},
+    # 80 kbit/s, constant: a player takes the length of what has no header from the bitrate of the first frame.
+    "mp3": {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "CONSTANT", "compression_level": 0.5},
+}
 
 
 class Encoder(Protocol):
@@ -31,7 +36,7 @@ class Encoder(Protocol):
 
 def encoder(form: Form) -> Encoder:
     if form in _SOUNDFILE:
-        return _Packed(*_SOUNDFILE[form])
+        return _Packed(_SOUNDFILE[form])
     return _Plain(wav_header() if form == "wav" else b"")
 
 
@@ -57,11 +62,11 @@ class _Plain:
 class _Packed:
     """By libsndfile, which takes well under a hundredth of the audio's time."""
 
-    def __init__(self, container: str, codec: str) -> None:
+    def __init__(self, how: dict[str, Any]) -> None:
         import soundfile
 
         self._sink = _Sink()
-        self._file = soundfile.SoundFile(self._sink, "w", RATE, 1, codec, format=container)
+        self._file = soundfile.SoundFile(self._sink, "w", RATE, 1, **how)
 
     def feed(self, pcm: Pcm) -> bytes:
         self._file.write(pcm)

@@ -50,8 +50,8 @@ async def _events(transcription: Transcription) -> AsyncGenerator[dict[str, Any]
     async with aclosing(transcription.deltas()) as deltas:
         async for delta in deltas:
             yield {"type": "transcript.text.delta", "delta": delta}
-    transcript = transcription.transcript
-    yield {"type": "transcript.text.done", "text": transcript.text, "usage": captions.usage(transcript)}
+    # Usage may only be tokens here, and the engines count none.
+    yield {"type": "transcript.text.done", "text": transcription.transcript.text}
 
 
 async def _all(transcription: Transcription) -> None:

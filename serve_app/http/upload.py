@@ -63,6 +63,8 @@ def _blocks(sound: Any, longest_s: float) -> Iterator[Pcm]:
     """Counts what is read: what a header says of the length may be missing, or wrong."""
     resampler = Resampler(sound.samplerate, HEARING_RATE)
     frames = 0
+    # soundfile seeks after each block where it can, and libsndfile cannot in a FLAC whose header leaves the length out (1.2.2).
+    sound.seekable = lambda: False
     while len(block := sound.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
         frames += len(block)
         if frames > longest_s * sound.samplerate:
