@@ -17,6 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from serve_app.admission import Admission, Refused, is_loopback, origin_allowed
 from serve_app.engines import Engines
+from serve_app.http.routes import Api, routes, unknown
 from serve_app.realtime.render import error
 from serve_app.session import Disconnected, SessionOptions, drive, new_id, refuse
 from serve_app.settings import Settings
@@ -29,6 +30,7 @@ PAGE_HEADERS = {
     "Cache-Control": "no-cache",
 }
 SUBPROTOCOL = "realtime"
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,6 @@ class Front:
         finally:
             await transport.close(1000, "")
 
-    async def models(self, _: Request) -> Response:
-        served = self.options.served
-        names = (served.model, served.transcription_model, self.settings.tts.engine)
-        return JSONResponse({"object": "list", "data": [{"id": name, "object": "model", "owned_by": "sparkvox"} for name in names]})
-
 
 def application(
     front: Front, wrong: Callable[[], Awaitable[dict[str, str]]], heard: Callable[[], Awaitable[dict[str, int]]]
@@ -72,15 +69,16 @@ def application(
         counts = await heard()
         return JSONResponse({"sessions": front.admission.sessions, "leases": counts["sessions"], "utterances": counts["utterances"]})
 
-    routes = [
+    table = [
         Route("/healthz", _healthy),
         Route("/readyz", ready),
-        Route("/v1/models", front.models),
         Route("/debug/sessions", sessions),
         WebSocketRoute("/v1/realtime", front.realtime),
+        *routes(Api(front.engines, front.options.served, front.settings)),
+        Route("/v1/{path:path}", unknown, methods=METHODS),
         Mount("/", StaticFiles(directory=WEB, html=True)),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(Guard, front.settings.gateway.beyond_loopback)])
+    return Starlette(routes=table, middleware=[Middleware(Guard, front.settings.gateway.beyond_loopback)])
 
 
 class Guard:

@@ -107,6 +107,17 @@ class SessionSettings(Section):
     """How far audio may be sent ahead of its playback."""
 
 
+class HttpSettings(Section):
+    """Of speech, transcriptions and chat completions, which are no sessions."""
+
+    max_requests: int = Field(32, ge=1)
+    """At once in one replica of the gateway; more are refused with 429."""
+    max_upload_bytes: int = Field(25 * 1024 * 1024, ge=1024)
+    """The largest file to transcribe (OpenAI's limit)."""
+    max_audio_s: float = Field(1800.0, gt=0)
+    """The longest audio to transcribe."""
+
+
 class ModelSettings(Section):
     cache: Path | None = None
     """Where the weights are kept. None: SPARKVOX_CACHE, else the user's cache folder."""
@@ -124,6 +135,7 @@ class Settings(Section):
     tts: TextToSpeechSettings
     gateway: GatewaySettings = GatewaySettings()
     session: SessionSettings = SessionSettings()
+    http: HttpSettings = HttpSettings()
     models: ModelSettings = ModelSettings()
 
     @classmethod

@@ -4,6 +4,9 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import uvicorn
 
@@ -29,10 +32,11 @@ ANSWERS = (
 
 
 @contextmanager
-def serving(max_sessions: int = 4) -> Iterator[str]:
-    """Gives its http address. Utterances are heard as `HEARD`, one after the other, and answered with `ANSWERS`."""
+def serving(max_sessions: int = 4, engines: Engines | None = None, **settings: Any) -> Iterator[str]:
+    """Gives its http address. Utterances are heard as `HEARD`, one after the other, and answered with `ANSWERS`, or as `engines` do."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(lambda: _app(max_sessions), factory=True, log_level="warning", ws="websockets-sansio"))
+    app = partial(_app, max_sessions, engines or fakes(), settings)
+    server = uvicorn.Server(uvicorn.Config(app, factory=True, log_level="warning", ws="websockets-sansio"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
@@ -42,7 +46,8 @@ def serving(max_sessions: int = 4) -> Iterator[str]:
         thread.join()
 
 
-def _app(max_sessions: int) -> object:
+def fakes(**changed: Any) -> Engines:
+    """The engines of a fake server, some of them others."""
     engines = Engines(
         voice_activity=FakeVoiceActivity(),
         turn_detector=FakeTurnDetector(),
@@ -50,8 +55,13 @@ def _app(max_sessions: int) -> object:
         language_model=FakeLanguageModel(ANSWERS),
         text_to_speech=FakeTextToSpeech(VOICES, S_PER_LETTER),
     )
+    return replace(engines, **changed)
+
+
+def _app(max_sessions: int, engines: Engines, settings: dict[str, Any]) -> object:
     options = SessionOptions(Served("small", "ear", "af_heart", VOICES))
-    return application(Front(engines, options, Settings.of({"profile": "fake"}), Admission(max_sessions)), _nothing_wrong, _counts)
+    front = Front(engines, options, Settings.of({"profile": "fake", **settings}), Admission(max_sessions))
+    return application(front, _nothing_wrong, _counts)
 
 
 async def _nothing_wrong() -> dict[str, str]:

@@ -1,0 +1,68 @@
+"""What goes wrong, in the shape of OpenAI's errors (platform.openai.com/docs/guides/error-codes)."""
+
+import logging
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.responses import JSONResponse, Response
+
+from serve_app.admission import Refused
+from serve_app.errors import EngineBusy, EngineFailed, EngineGone, PromptTooLong, SparkvoxError, UnknownVoice
+from serve_app.realtime.errors import from_validation
+
+RETRY_AFTER_S = 1
+
+log = logging.getLogger(__name__)
+
+
+class ApiError(SparkvoxError):
+    """Becomes the answer: an HTTP status with one error object."""
+
+    def __init__(self, status: int, message: str, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(status, message, code, param)
+        self.status, self.message, self.code, self.param = status, message, code, param
+
+    def __str__(self) -> str:
+        return self.message
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return {"error": {"message": self.message, "type": _type(self.status), "param": self.param, "code": self.code}}
+
+
+def invalid(error: ValidationError) -> ApiError:
+    """The first thing that Pydantic found wrong."""
+    found = from_validation(error, None)
+    return ApiError(400, found.message, found.code, found.param)
+
+
+def api_error(error: Exception) -> ApiError:
+    """What the client is told; of what is not ours it learns nothing but that it happened."""
+    match error:
+        case ApiError():
+            return error
+        case ValidationError():
+            return invalid(error)
+        case Refused():
+            return ApiError(429, str(error), "rate_limit_exceeded")
+        case EngineBusy() | EngineGone():
+            return ApiError(503, str(error), "engine_unavailable")
+        case PromptTooLong():
+            return ApiError(400, str(error), "context_length_exceeded", "messages")
+        case UnknownVoice():
+            return ApiError(400, str(error), "invalid_value", "voice")
+        case EngineFailed():
+            return ApiError(500, str(error), "engine_failed")
+    log.error("a request failed", exc_info=error)
+    return ApiError(500, "The server met an error of its own.", "internal_error")
+
+
+def response(error: ApiError) -> Response:
+    retry = {"retry-after": str(RETRY_AFTER_S)} if error.status in (429, 503) else None
+    return JSONResponse(error.body, error.status, retry)
+
+
+def _type(status: int) -> str:
+    if status == 429:
+        return "rate_limit_error"
+    return "server_error" if status >= 500 else "invalid_request_error"

@@ -1,0 +1,133 @@
+"""The official client has a chat."""
+
+import pytest
+from openai import APIError, AsyncOpenAI, BadRequestError, InternalServerError
+
+from deployments.engines.fake import FakeLanguageModel
+from serve_app.engines import ChatMessage, Engines, ToolCall
+from serve_app.errors import EngineFailed
+from tests.fake_server import ANSWERS, fakes
+
+WEATHER = {"type": "function", "function": {"name": "weather", "description": "Tells it", "parameters": {"type": "object"}}}
+CALL = ToolCall("", "weather", '{"city": "Paris"}')
+ASKED = [{"role": "user", "content": "What is the capital of France?"}]
+
+
+def chat(client: AsyncOpenAI, messages: object = ASKED, **more: object):
+    return client.chat.completions.create(model="gpt-4o-mini", messages=messages, **more)
+
+
+def scripted(*replies: object) -> Engines:
+    return fakes(language_model=FakeLanguageModel(replies))
+
+
+async def test_an_answer_comes_whole(client: AsyncOpenAI) -> None:
+    completion = await chat(client)
+    assert completion.choices[0].message.content == ANSWERS[0]
+    assert completion.choices[0].finish_reason == "stop"
+    assert completion.model == "small"
+    assert completion.usage.total_tokens == 6 + len(ANSWERS[0].split())
+
+
+async def test_an_answer_comes_in_chunks(client: AsyncOpenAI) -> None:
+    chunks = [chunk async for chunk in await chat(client, stream=True, stream_options={"include_usage": True})]
+    deltas = [chunk.choices[0].delta for chunk in chunks[:-1]]
+    assert len(deltas) > 10
+    assert deltas[0].role == "assistant"
+    assert "".join(delta.content or "" for delta in deltas) == ANSWERS[0]
+    assert [chunk.choices[0].finish_reason for chunk in chunks[:-1]] == [None] * (len(chunks) - 2) + ["stop"]
+    assert len({chunk.id for chunk in chunks}) == 1
+    assert chunks[-1].choices == []
+    assert chunks[-1].usage.completion_tokens == len(ANSWERS[0].split())
+
+
+async def test_no_usage_in_a_stream_that_did_not_ask_for_it(client: AsyncOpenAI) -> None:
+    assert not [chunk async for chunk in await chat(client, stream=True) if chunk.usage]
+
+
+@pytest.mark.parametrize("limit", ["max_tokens", "max_completion_tokens"])
+async def test_an_answer_ends_where_the_client_wants(limit: str, client: AsyncOpenAI) -> None:
+    choice = (await chat(client, **{limit: 3})).choices[0]
+    assert (choice.message.content, choice.finish_reason) == ("The capital of", "length")
+
+
+class TestTools:
+    @pytest.fixture
+    def engines(self) -> Engines:
+        return scripted((CALL, CALL), "It rains.")
+
+    async def test_calls_come_whole_and_their_results_go_back(self, client: AsyncOpenAI, engines: Engines) -> None:
+        choice = (await chat(client, tools=[WEATHER])).choices[0]
+        calls = choice.message.tool_calls
+        assert choice.finish_reason == "tool_calls"
+        assert choice.message.content is None
+        assert [(call.function.name, call.function.arguments) for call in calls] == [("weather", CALL.arguments)] * 2
+        assert calls[0].id != calls[1].id
+        results = [{"role": "tool", "tool_call_id": call.id, "content": "rain"} for call in calls]
+        answer = await chat(client, [*ASKED, choice.message.model_dump(exclude_none=True), *results], tools=[WEATHER])
+        assert answer.choices[0].message.content == "It rains."
+        prompt = engines.language_model.prompts[-1]
+        assert prompt.messages[1].tool_calls[1] == ToolCall(calls[1].id, "weather", CALL.arguments)
+        assert prompt.messages[3] == ChatMessage("tool", "rain", (), calls[1].id)
+
+    async def test_arguments_come_in_pieces(self, client: AsyncOpenAI) -> None:
+        chunks = [chunk async for chunk in await chat(client, tools=[WEATHER], stream=True)]
+        pieces = [piece for chunk in chunks for piece in chunk.choices[0].delta.tool_calls or ()]
+        assert [piece.index for piece in pieces] == [0, 0, 1, 1]
+        assert [bool(piece.id) for piece in pieces] == [True, False, True, False]
+        assert "".join(piece.function.arguments for piece in pieces[:2]) == CALL.arguments
+        assert chunks[-1].choices[0].finish_reason == "tool_calls"
+
+
+async def test_the_model_is_asked_what_the_client_asked(client: AsyncOpenAI, engines: Engines) -> None:
+    messages = [
+        {"role": "developer", "content": "Be brief."},
+        {"role": "user", "content": [{"type": "text", "text": "One"}, {"type": "text", "text": "Two"}]},
+    ]
+    choice = {"type": "function", "function": {"name": "weather"}}
+    await chat(client, messages, tools=[WEATHER], tool_choice=choice, temperature=0.3, seed=7, top_p=0.5, user="me")
+    prompt = engines.language_model.prompts[-1]
+    assert prompt.messages == (ChatMessage("system", "Be brief."), ChatMessage("user", "One\nTwo"))
+    assert (prompt.tool_choice, prompt.temperature, prompt.tools[0].name) == ("weather", 0.3, "weather")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "param"),
+    [
+        ({"messages": []}, "messages"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, "messages[0].content"),
+        ({"temperature": 9}, "temperature"),
+        ({"n": 2}, "n"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"tool_choice": {"type": "function", "function": {"name": "nothing"}}}, "tool_choice"),
+    ],
+)
+async def test_what_cannot_be_done_is_said(wrong: dict[str, object], param: str, client: AsyncOpenAI) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        await chat(client, **wrong)
+    assert refused.value.param.startswith(param)
+    assert refused.value.type == "invalid_request_error"
+
+
+async def test_a_prompt_that_is_too_long_is_the_clients_to_shorten(client: AsyncOpenAI) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        await chat(client, [{"role": "user", "content": "word " * 5000}], stream=True)
+    assert refused.value.code == "context_length_exceeded"
+
+
+class TestAModelThatFails:
+    @pytest.fixture
+    def engines(self) -> Engines:
+        return scripted(("Half an", EngineFailed("out of memory")))
+
+    async def test_ends_a_stream_with_an_error(self, client: AsyncOpenAI) -> None:
+        heard = []
+        with pytest.raises(APIError, match="out of memory"):
+            async for chunk in await chat(client, stream=True):
+                heard.append(chunk.choices[0].delta.content)
+        assert "".join(heard) == "Half an"
+
+    async def test_is_a_server_error_otherwise(self, client: AsyncOpenAI) -> None:
+        with pytest.raises(InternalServerError) as failed:
+            await chat(client)
+        assert (failed.value.code, failed.value.type) == ("engine_failed", "server_error")

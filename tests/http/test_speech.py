@@ -1,0 +1,95 @@
+"""The official client has texts spoken."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+from openai import AsyncOpenAI, BadRequestError
+
+from serve_app.engines import HEARING_RATE, Engines
+from serve_app.http.encoders import RATE, encoder
+from serve_app.http.upload import decoded
+from tests.fake_server import S_PER_LETTER
+
+TEXT = "The first sentence is here. And a second one follows it."
+
+
+def read(audio: bytes) -> np.ndarray:
+    """What it decodes to, at the rate that was heard."""
+    assert soundfile.info(io.BytesIO(audio)).samplerate == RATE
+    return decoded(io.BytesIO(audio), longest_s=60.0)
+
+
+def spoken_s(engines: Engines) -> float:
+    return sum(len(speech.text) for speech in engines.text_to_speech.spoken) * S_PER_LETTER
+
+
+async def speak(client: AsyncOpenAI, text: str = TEXT, voice: str = "af_heart", **more: object) -> bytes:
+    return (await client.audio.speech.create(model="tts-1", voice=voice, input=text, **more)).content
+
+
+@pytest.mark.parametrize("form", ["wav", "flac", "opus", "mp3"])
+async def test_each_format_holds_all_of_the_speech(form: str, client: AsyncOpenAI, engines: Engines) -> None:
+    samples = read(await speak(client, response_format=form))
+    codec_s = 0.15
+    assert len(samples) / HEARING_RATE == pytest.approx(spoken_s(engines), abs=codec_s)
+    assert np.sqrt(np.mean(samples.astype(float) ** 2)) == pytest.approx(8000 / np.sqrt(2), rel=0.1)
+
+
+async def test_pcm_is_the_samples_alone(client: AsyncOpenAI, engines: Engines) -> None:
+    assert len(await speak(client, response_format="pcm")) == pytest.approx(spoken_s(engines) * RATE * 2, abs=100)
+
+
+async def test_mp3_where_nothing_else_is_asked_for(client: AsyncOpenAI) -> None:
+    assert soundfile.info(io.BytesIO(await speak(client))).format == "MP3"
+
+
+async def test_a_text_is_spoken_clause_by_clause_and_in_words(client: AsyncOpenAI, engines: Engines) -> None:
+    await speak(client, "**First**, it costs $5. Then there is more of it.", response_format="pcm")
+    assert [speech.text for speech in engines.text_to_speech.spoken] == ["First, it costs five dollars.", "Then there is more of it."]
+
+
+@pytest.mark.parametrize(
+    ("asked", "spoken"), [("bf_emma", "bf_emma"), ("af_heart+bf_emma", "af_heart+bf_emma"), ("marin", "af_heart"), ("nobody", "af_heart")]
+)
+async def test_voices_are_mixed_and_those_of_others_mapped(asked: str, spoken: str, client: AsyncOpenAI, engines: Engines) -> None:
+    await speak(client, voice=asked, response_format="pcm")
+    assert {speech.voice for speech in engines.text_to_speech.spoken} == {spoken}
+
+
+async def test_twice_the_speed_takes_half_the_time(client: AsyncOpenAI) -> None:
+    slow, fast = [len(await speak(client, speed=speed, response_format="pcm")) for speed in (1.0, 2.0)]
+    assert fast == pytest.approx(slow / 2, abs=100)
+
+
+async def test_nothing_to_say_is_an_empty_file(client: AsyncOpenAI) -> None:
+    with soundfile.SoundFile(io.BytesIO(await speak(client, "***", response_format="wav"))) as sound:
+        assert len(sound.read(100)) == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "param"),
+    [
+        ({"text": "a" * 4097}, "input"),
+        ({"text": ""}, "input"),
+        ({"speed": 9.0}, "speed"),
+        ({"response_format": "aac"}, "response_format"),
+    ],
+)
+async def test_what_cannot_be_done_is_said(wrong: dict[str, object], param: str, client: AsyncOpenAI) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        await speak(client, **wrong)
+    assert (refused.value.param, refused.value.type) == (param, "invalid_request_error")
+
+
+@pytest.mark.parametrize("form", ["wav", "pcm", "flac", "opus", "mp3"])
+def test_a_file_comes_while_it_is_made(form: str) -> None:
+    into, second = encoder(form), np.full(RATE, 1000, np.int16)
+    pieces = [into.feed(second) for _ in range(4)]
+    assert all(pieces[1:])
+    assert read_any(b"".join(pieces) + into.finish(), form) == pytest.approx(4.0, abs=0.15)
+
+
+def read_any(audio: bytes, form: str) -> float:
+    return len(audio) / 2 / RATE if form == "pcm" else len(read(audio)) / HEARING_RATE
