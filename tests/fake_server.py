@@ -2,12 +2,13 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import uvicorn
 
-from deployments.engines.fake import FakeLanguageModel, FakeRecogniser, FakeTextToSpeech, FakeTurnDetector, FakeVoiceActivity
+from deployments.engines.fake import FakeLanguageModel, FakeRecogniser, FakeTextToSpeech, FakeTurnDetector, FakeVoiceActivity, ReplyPart
 from deployments.front import Front, application
 from serve_app.admission import Admission
 from serve_app.engines import Engines
@@ -28,11 +29,25 @@ ANSWERS = (
 )
 
 
+def fake_engines(
+    heard: Sequence[str | Exception] = HEARD, answers: Sequence[ReplyPart | Sequence[ReplyPart]] = ANSWERS, s_per_letter: float = S_PER_LETTER
+) -> Engines:
+    """Utterances are heard as `heard`, one after the other, and answered with `answers`."""
+    return Engines(
+        voice_activity=FakeVoiceActivity(),
+        turn_detector=FakeTurnDetector(),
+        speech_to_text=Listening(FakeRecogniser(heard)),
+        language_model=FakeLanguageModel(answers),
+        text_to_speech=FakeTextToSpeech(VOICES, s_per_letter),
+    )
+
+
 @contextmanager
-def serving(max_sessions: int = 4) -> Iterator[str]:
-    """Gives its http address. Utterances are heard as `HEARD`, one after the other, and answered with `ANSWERS`."""
+def serving(max_sessions: int = 4, engines: Engines | None = None) -> Iterator[str]:
+    """Gives its http address."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(lambda: _app(max_sessions), factory=True, log_level="warning", ws="websockets-sansio"))
+    app = partial(_app, max_sessions, engines or fake_engines())
+    server = uvicorn.Server(uvicorn.Config(app, factory=True, log_level="warning", ws="websockets-sansio"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
@@ -42,14 +57,7 @@ def serving(max_sessions: int = 4) -> Iterator[str]:
         thread.join()
 
 
-def _app(max_sessions: int) -> object:
-    engines = Engines(
-        voice_activity=FakeVoiceActivity(),
-        turn_detector=FakeTurnDetector(),
-        speech_to_text=Listening(FakeRecogniser(HEARD)),
-        language_model=FakeLanguageModel(ANSWERS),
-        text_to_speech=FakeTextToSpeech(VOICES, S_PER_LETTER),
-    )
+def _app(max_sessions: int, engines: Engines) -> object:
     options = SessionOptions(Served("small", "ear", "af_heart", VOICES))
     return application(Front(engines, options, Settings.of({"profile": "fake"}), Admission(max_sessions)), _nothing_wrong, _counts)
 
