@@ -30,7 +30,9 @@ ANSWERS = (
 
 
 def fake_engines(
-    heard: Sequence[str | Exception] = HEARD, answers: Sequence[ReplyPart | Sequence[ReplyPart]] = ANSWERS, s_per_letter: float = S_PER_LETTER
+    heard: Sequence[str | Exception] = HEARD,
+    answers: Sequence[ReplyPart | Sequence[ReplyPart]] = ANSWERS,
+    s_per_letter: float = S_PER_LETTER,
 ) -> Engines:
     """Utterances are heard as `heard`, one after the other, and answered with `answers`."""
     return Engines(
