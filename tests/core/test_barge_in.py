@@ -124,3 +124,19 @@ def test_what_was_never_spoken_of_a_cancelled_answer_is_not_in_the_next_prompt()
     talk.happens(ev.ResponseCancelled(None), after=12.0)
     assert talk.status() == ("cancelled", "client_cancelled")
     assert ("assistant", LONG.strip()) in talk.next_prompt()
+
+
+def test_words_whose_audio_is_not_made_yet_were_not_heard() -> None:
+    audio = SpokenAudio()
+    audio.add(0, "One two three four five six.")
+    audio.grow(0, 1.0, (Word("one", 0.0, 0.5), Word("two", 0.5, 1.0)))
+    assert audio.heard(1.0) == "One two"
+
+
+def test_durations_that_do_not_add_up_exactly_lose_no_word() -> None:
+    audio = SpokenAudio()
+    for clause, text in enumerate(("One.", " Two.", " Three.")):
+        audio.add(clause, text)
+        audio.grow(clause, 0.1 * (clause + 1), (Word(text, 0.0, 0.1 * (clause + 1)),))
+        audio.clauses[clause].complete = True
+    assert audio.heard(0.6) == "One. Two. Three."
