@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from deployments.engines.fake import FakeLanguageModel, FakeRecogniser, FakeTextToSpeech, FakeTurnDetector, FakeVoiceActivity
+from deployments.engines.fake import FakeLanguageModel, FakeRecogniser, FakeTextToSpeech, FakeTurnDetector, FakeVoiceActivity, ReplyPart
 from deployments.front import Front, application
 from serve_app.admission import Admission
 from serve_app.engines import Engines
@@ -29,6 +29,19 @@ ANSWERS = (
     "urban areas in Europe. The figures change a little every year.",
     "You are welcome.",
 )
+
+
+def fake_engines(
+    heard: Sequence[str | Exception] = HEARD,
+    answers: Sequence[ReplyPart | Sequence[ReplyPart]] = ANSWERS,
+    s_per_letter: float = S_PER_LETTER,
+) -> Engines:
+    """Utterances are heard as `heard`, one after the other, and answered with `answers`."""
+    return fakes(
+        speech_to_text=Listening(FakeRecogniser(heard)),
+        language_model=FakeLanguageModel(answers),
+        text_to_speech=FakeTextToSpeech(VOICES, s_per_letter),
+    )
 
 
 @contextmanager

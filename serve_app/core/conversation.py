@@ -106,7 +106,7 @@ class Conversation:
             case ev.ResponseAsked():
                 return self._response_asked(event, now)
             case ev.ResponseCancelled():
-                return self.responses.cancel_asked(event)
+                return self._cancel_asked(event)
             case ev.DeadlinePassed():
                 return self._deadline_passed(event.audio_s, now)
             case _:
@@ -233,6 +233,13 @@ class Conversation:
         live = self.responses.default
         commands = self.responses.cancel(live, "turn_detected") if live else []  # first: its done events tell all that was written
         self.memory.interrupted(live.spoken if live else None, now)
+        return commands
+
+    def _cancel_asked(self, event: ev.ResponseCancelled) -> list[Command]:
+        live = self.responses.default
+        commands = self.responses.cancel_asked(event)
+        if live is not None and live.done:
+            self.memory.cancelled(live.spoken)
         return commands
 
     # --- time ---------------------------------------------------------------------------------------------------------------------------

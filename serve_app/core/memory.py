@@ -53,6 +53,13 @@ class Memory:
             self._cut(item_id, audio.duration_s - unplayed_s)
             unplayed_s -= audio.duration_s
 
+    def cancelled(self, live: tuple[str, SpokenAudio] | None) -> None:
+        """The client cancelled the answer that is being made: what was sent may still be played, the rest of its words will not be."""
+        if live is not None:
+            item_id, audio = live
+            self._spoken.setdefault(item_id, audio)
+            self._cut(item_id, audio.duration_s)
+
     def _create(self, event: ev.ItemCreated) -> list[Command]:
         item, previous = event.item, event.previous
         if item.id in self.history:
@@ -80,6 +87,8 @@ class Memory:
         if item_id in self.history:
             item = self.history[item_id]
             assert isinstance(item, Message)
+            if item.parts and item.parts[0].kind is not Kind.OUTPUT_AUDIO:
+                return  # written answers are read at once
             item.heard = self._spoken[item_id].heard(played_s) if item_id in self._spoken else ""
 
 

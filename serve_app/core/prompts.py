@@ -11,9 +11,9 @@ INAUDIBLE = "(Something was said here that could not be understood.)"
 
 def chat_messages(instructions: str, items: Iterable[Item]) -> tuple[ChatMessage, ...]:
     """The system message first; an interrupted answer as far as it was heard; what has no words left out; neighbours of one role joined,
-    because some chat templates refuse two user messages in a row."""
+    because some chat templates refuse two user messages in a row; the results of calls right after these, as chat templates want them."""
     messages = [ChatMessage("system", instructions)] if instructions else []
-    for item in items:
+    for item in _results_by_their_calls(items):
         for message in _of_item(item):
             if messages and _joinable(messages[-1], message):
                 messages[-1] = _joined(messages[-1], message)
@@ -26,6 +26,29 @@ def text_of(message: Message) -> str:
     if message.heard is not None:
         return message.heard
     return " ".join(part.text for part in message.parts if part.text)
+
+
+def _results_by_their_calls(items: Iterable[Item]) -> list[Item]:
+    """Clients send results in the order in which their tools end, one perhaps after the answer to another. A result whose call is not
+    there (any more) is left out."""
+    ordered: list[Item] = []
+    for item in items:
+        if not isinstance(item, FunctionCallOutput):
+            ordered.append(item)
+        elif (place := _place_of_result(ordered, item.call_id)) is not None:
+            ordered.insert(place, item)
+    return ordered
+
+
+def _place_of_result(items: list[Item], call_id: str) -> int | None:
+    """After the run of calls and results in which the call is."""
+    for index, item in enumerate(items):
+        if isinstance(item, FunctionCall) and item.call_id == call_id and item.status is Status.COMPLETED:
+            after = index + 1
+            while after < len(items) and isinstance(items[after], FunctionCall | FunctionCallOutput):
+                after += 1
+            return after
+    return None
 
 
 def _of_item(item: Item) -> Iterator[ChatMessage]:

@@ -7,6 +7,9 @@ from serve_app.core.language import Word
 
 _WORD = re.compile(r"\s*\S+")
 
+ROUNDING_S = 1e-6
+"""Sums of durations are not exact; a word that ends where playback ends was heard."""
+
 SECONDS_A_CHARACTER = 0.065
 """Kokoro's pace at speed 1 on English prose; used only while a clause's audio has not all been sent, so that its length is not known."""
 
@@ -45,7 +48,7 @@ class SpokenAudio:
         for _, clause in sorted(self.clauses.items()):
             if played_s <= 0 or clause.duration_s <= 0:
                 break
-            if clause.complete and played_s >= clause.duration_s:
+            if clause.complete and played_s + ROUNDING_S >= clause.duration_s:
                 text += clause.text
             else:
                 text += _leading_words(clause.text, _share(clause, played_s))
@@ -59,7 +62,8 @@ class SpokenAudio:
 
 def _share(clause: SpokenClause, played_s: float) -> float:
     if clause.words:
-        return sum(word.end_s <= played_s for word in clause.words) / len(clause.words)
+        played = sum(word.end_s <= played_s + ROUNDING_S for word in clause.words)
+        return played / (len(clause.words) if clause.complete else max(len(clause.words), len(_WORD.findall(clause.text))))
     whole_s = clause.duration_s if clause.complete else max(clause.duration_s, len(clause.text) * SECONDS_A_CHARACTER)
     return min(1.0, played_s / whole_s)
 

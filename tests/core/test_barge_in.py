@@ -2,7 +2,7 @@ import pytest
 
 from serve_app.core import commands as cmd
 from serve_app.core import events as ev
-from serve_app.core.config import Config, ServerVad
+from serve_app.core.config import Config, Modality, ServerVad
 from serve_app.core.language import Word
 from serve_app.core.playback import Playback
 from serve_app.core.truncation import SpokenAudio
@@ -108,3 +108,35 @@ def test_an_underrun_is_not_counted_as_played() -> None:
     assert playback.ahead_s(5.25) == 0.75
     playback.flush(5.25)
     assert playback.ahead_s(5.25) == 0.0
+
+
+def test_a_written_answer_was_read_and_stays_when_the_user_speaks() -> None:
+    talk = Talk(Config(modality=Modality.TEXT))
+    talk.user_says("Count.")
+    talk.model_writes("One two", " three")
+    talk.happens(ev.SpeechStarted(99.0), after=0.1)
+    assert talk.status() == ("cancelled", "turn_detected")
+    assert ("assistant", "One two three") in talk.next_prompt()
+
+
+def test_what_was_never_spoken_of_a_cancelled_answer_is_not_in_the_next_prompt() -> None:
+    talk = talking_agent()
+    talk.happens(ev.ResponseCancelled(None), after=12.0)
+    assert talk.status() == ("cancelled", "client_cancelled")
+    assert ("assistant", LONG.strip()) in talk.next_prompt()
+
+
+def test_words_whose_audio_is_not_made_yet_were_not_heard() -> None:
+    audio = SpokenAudio()
+    audio.add(0, "One two three four five six.")
+    audio.grow(0, 1.0, (Word("one", 0.0, 0.5), Word("two", 0.5, 1.0)))
+    assert audio.heard(1.0) == "One two"
+
+
+def test_durations_that_do_not_add_up_exactly_lose_no_word() -> None:
+    audio = SpokenAudio()
+    for clause, text in enumerate(("One.", " Two.", " Three.")):
+        audio.add(clause, text)
+        audio.grow(clause, 0.1 * (clause + 1), (Word(text, 0.0, 0.1 * (clause + 1)),))
+        audio.clauses[clause].complete = True
+    assert audio.heard(0.6) == "One. Two. Three."
