@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from deployments.engines import create
 from deployments.front import Front, application
 from deployments.remote import RemoteLanguageModel, RemoteSpeechToText, RemoteTextToSpeech, answer
-from deployments.uvicorn_limits import raise_limits
+from patches.uvicorn_limits import raise_limits
 from serve_app.admission import Admission
 from serve_app.engines import Engines
 from serve_app.realtime.session_object import Served

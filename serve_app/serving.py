@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
 def prepare(environment: MutableMapping[str, str], settings: Settings, proxy: str) -> None:
     """What Ray and Serve (2.60) must find in the environment when they start."""
-    from deployments.uvicorn_limits import CALLBACK, MAX_MESSAGE_VARIABLE
+    from patches.uvicorn_limits import CALLBACK, MAX_MESSAGE_VARIABLE
 
     longest_s = math.ceil(settings.session.max_s) + 60
     wanted = {

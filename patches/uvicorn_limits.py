@@ -7,7 +7,9 @@ How: Serve (2.60, serve/_private/http_util.py) makes its uvicorn.Config without 
 looks up is replaced by one with other defaults: in the gateway's replica before its port opens (HAProxy mode, where the replica is the
 server), and in Serve's own proxy through `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`, which is called just before.
 Compression goes too: base64 of speech hardly shrinks, and browsers would ask for it on every message.
-When it goes: as soon as Serve's HTTPOptions carry `ws_max_size`.
+Upstream: no issue found; `HTTPOptions` of Serve 2.60 has no field for it, though uvicorn has had `ws_max_size` since 0.14.
+Versions: ray 2.60.0, uvicorn as locked.
+When it goes: as soon as Serve's HTTPOptions carry `ws_max_size`; tests/patches/test_uvicorn_limits.py fails then.
 """
 
 import os
@@ -16,7 +18,7 @@ from typing import Any
 import uvicorn
 
 MAX_MESSAGE_VARIABLE = "SPARKVOX_MAX_MESSAGE_BYTES"
-CALLBACK = "deployments.uvicorn_limits:in_proxy"
+CALLBACK = "patches.uvicorn_limits:in_proxy"
 
 
 def raise_limits(max_message_bytes: int) -> None:
