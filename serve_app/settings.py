@@ -251,7 +251,7 @@ _CPU: dict[str, Any] = {
     "tts": {"engine": "kokoro-onnx", "voice": "af_heart", "num_cpus": 0.5},
 }
 
-# Not run yet: engines for it come with a later issue. Fractions of the one GPU are logical, memory is each engine's to keep.
+# Not run yet: its engines are not part of this version. Fractions of the one GPU are logical, memory is each engine's to keep.
 _SPARK: dict[str, Any] = {
     "vad": {"engine": "silero"},
     "turn": {"engine": "smart-turn"},
