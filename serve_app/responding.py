@@ -9,7 +9,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
 
 from serve_app.core import commands as told
 from serve_app.core import events as ev
@@ -17,6 +16,7 @@ from serve_app.core.language import Prompt
 from serve_app.engines import Engines, Pcm, ReplyEnd, ReplyPiece, Sound, Speech, TextDelta, ToolCallDelta
 from serve_app.errors import SparkvoxError
 from serve_app.speech_text import CodeFilter, speakable
+from serve_app.streams import closable
 
 PIECES_AHEAD = 64
 """Pieces of audio that are made while earlier ones wait for their time: some seconds, so that the next clause is ready when this one
@@ -72,7 +72,7 @@ class Responding:
 
     async def _reply(self, prompt: Prompt) -> None:
         try:
-            async with aclosing(_generator(self._engines.language_model.reply(prompt))) as pieces:
+            async with aclosing(closable(self._engines.language_model.reply(prompt))) as pieces:
                 async for piece in pieces:
                     self._post(self._written(piece))
         except Exception as error:
@@ -102,7 +102,7 @@ class Responding:
 
     async def _make_clause(self, clause: told.Speak, text: str) -> None:
         sounds = self._engines.text_to_speech.speak(Speech(text, clause.voice, clause.speed))
-        async with aclosing(_generator(sounds)) as pieces:
+        async with aclosing(closable(sounds)) as pieces:
             async for sound in pieces:
                 await self._pieces.put(_Piece(clause, sound))
 
@@ -119,16 +119,6 @@ class Responding:
             await self._wait_for_room()
             sent_s = await self._send_audio(at, piece.sound.pcm)
             self._post(ev.ClauseAudio(self.id, clause.clause, sent_s, piece.sound.words))
-
-
-def _generator(pieces: Any) -> Any:
-    """Engines' streams are async generators; the Protocol only promises an iterator, so that a wrapper may be one too."""
-    return pieces if hasattr(pieces, "aclose") else _wrapped(pieces)
-
-
-async def _wrapped(pieces: Any) -> Any:
-    async for piece in pieces:
-        yield piece
 
 
 def _reason(error: Exception, what: str) -> str:

@@ -13,7 +13,8 @@ from starlette.responses import JSONResponse, Response
 from serve_app.core.language import Prompt
 from serve_app.engines import LanguageModel, ReplyEnd, ReplyPiece, TextDelta, ToolCallDelta
 from serve_app.http.chat_request import ChatRequest, prompt_of
-from serve_app.http.exchange import event_stream, generator, json_of, unless_gone
+from serve_app.http.exchange import event_stream, json_of, unless_gone
+from serve_app.streams import closable
 
 
 async def answer(request: Request, engine: LanguageModel, model: str) -> Response:
@@ -29,7 +30,7 @@ async def answer(request: Request, engine: LanguageModel, model: str) -> Respons
 async def chunks(completion: "Completion", prompt: Prompt, engine: LanguageModel, usage: bool) -> AsyncGenerator[dict[str, Any], None]:
     """The model's first piece comes before the first chunk, so that a prompt it refuses is an error and no stream."""
     role: dict[str, Any] = {"role": "assistant", "content": ""}
-    async with aclosing(generator(engine.reply(prompt))) as pieces:
+    async with aclosing(closable(engine.reply(prompt))) as pieces:
         async for piece in pieces:
             yield completion.chunk({**role, **completion.take(piece)}, usage)
             role = {}
@@ -38,7 +39,7 @@ async def chunks(completion: "Completion", prompt: Prompt, engine: LanguageModel
 
 
 async def _collect(completion: "Completion", prompt: Prompt, engine: LanguageModel) -> None:
-    async with aclosing(generator(engine.reply(prompt))) as pieces:
+    async with aclosing(closable(engine.reply(prompt))) as pieces:
         async for piece in pieces:
             completion.take(piece)
 

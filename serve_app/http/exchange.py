@@ -152,16 +152,6 @@ async def bounded(request: Request, most: int) -> AsyncGenerator[bytes, None]:
         yield chunk
 
 
-def generator(pieces: AsyncIterator[T]) -> AsyncGenerator[T, None]:
-    """Something that can be closed: engines' streams are async generators, but their Protocol only promises an iterator."""
-    return pieces if isinstance(pieces, AsyncGenerator) else _wrapped(pieces)
-
-
-async def _wrapped(pieces: AsyncIterator[T]) -> AsyncGenerator[T, None]:
-    async for piece in pieces:
-        yield piece
-
-
 async def _first(chunks: AsyncGenerator[bytes, None]) -> bytes:
     return await anext(chunks, b"")
 

@@ -12,10 +12,11 @@ from serve_app.audio import Resampler
 from serve_app.core.clauses import ClauseCutter
 from serve_app.engines import Pcm, Speech, TextToSpeech
 from serve_app.http.encoders import MEDIA_TYPES, RATE, Form, encoder
-from serve_app.http.exchange import generator, json_of, streamed
+from serve_app.http.exchange import json_of, streamed
 from serve_app.realtime.session_object import Served
 from serve_app.realtime.voices import served_voice
 from serve_app.speech_text import CodeFilter, speakable
+from serve_app.streams import closable
 
 MAX_INPUT = 4096
 """Characters (platform.openai.com/docs/api-reference/audio/createSpeech)."""
@@ -48,7 +49,7 @@ async def spoken(asked: SpeechRequest, voice: str, engine: TextToSpeech) -> Asyn
     """The text's audio at `encoders.RATE`, clause by clause."""
     resampler = Resampler(engine.sample_rate, RATE)
     for text in _clauses(asked.input):
-        async with aclosing(generator(engine.speak(Speech(text, voice, asked.speed)))) as sounds:
+        async with aclosing(closable(engine.speak(Speech(text, voice, asked.speed)))) as sounds:
             async for sound in sounds:
                 yield resampler.push(sound.pcm)
     yield resampler.flush()

@@ -14,7 +14,7 @@ import numpy as np
 from serve_app.core.language import Hints, Word
 from serve_app.engines import HEARING_RATE, Audio, Begin, Ear, End, Failed, Final, HearingResult, Partial, Pcm, SpeechToText
 from serve_app.errors import EngineFailed
-from serve_app.http.exchange import generator
+from serve_app.streams import closable
 
 LONGEST_PIECE_S = 30.0
 CUT_WITHIN_S = 8.0
@@ -63,7 +63,7 @@ class Transcription:
         """Raises `EngineBusy`, `EngineFailed` or `EngineGone`."""
         ear = await self._engine.open(f"http_{uuid4().hex}")
         try:
-            async with aclosing(generator(ear.results())) as results:
+            async with aclosing(closable(ear.results())) as results:
                 start = 0
                 for number, piece in enumerate(pieces(self._pcm)):
                     _send(ear, f"piece_{number}", piece, self._hints)
