@@ -74,7 +74,7 @@ def _decoded(kind: int, utterance: str, payload: bytes) -> HearingMessage | Hear
     fields: dict[str, Any] = orjson.loads(payload)
     match kind:
         case Kind.BEGIN:
-            return Begin(utterance, Hints(**{**fields, "keywords": tuple(fields["keywords"])}))
+            return Begin(utterance, Hints(**{**fields, "keywords": tuple(fields["keywords"]), "languages": tuple(fields["languages"])}))
         case Kind.PARTIAL:
             return Partial(utterance, **fields)
         case Kind.FINAL:

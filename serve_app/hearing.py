@@ -16,7 +16,7 @@ from serve_app.core import events as ev
 from serve_app.core.config import TurnTaking
 from serve_app.core.endpointing import Endpointer, Heard, Paused
 from serve_app.core.language import Hints
-from serve_app.engines import HEARING_RATE, Audio, Begin, Drop, Ear, End, Pcm, TurnDetector, VoiceActivity
+from serve_app.engines import HEARING_RATE, Audio, Begin, Drop, End, HearingMessage, Pcm, TurnDetector, VoiceActivity
 
 KEPT_S = 30
 """How much of the past is kept: for the padding before speech, for the turn detector (8 s), for a commit by hand under voice activity
@@ -28,9 +28,15 @@ log = logging.getLogger(__name__)
 
 
 class Hearing:
-    def __init__(self, voice_activity: VoiceActivity, turn_detector: TurnDetector, ear: Ear, post: Callable[[ev.Event], None]) -> None:
-        self.ear = ear
-        """May be replaced when its replica was lost."""
+    def __init__(
+        self,
+        voice_activity: VoiceActivity,
+        turn_detector: TurnDetector,
+        send: Callable[[HearingMessage], None],
+        post: Callable[[ev.Event], None],
+    ) -> None:
+        """`send`: to speech-to-text."""
+        self._send = send
         self._frame = voice_activity.frame_samples
         self._voice = voice_activity.open()
         self._turn_detector = turn_detector
@@ -74,8 +80,8 @@ class Hearing:
         """The utterance starts at `start_s`, or where the last one ended if that is later."""
         start = max(int(start_s * HEARING_RATE), self._buffer_start)
         self._utterance, self._utterance_start = item_id, start
-        self.ear.send(Begin(item_id, hints))
-        self.ear.send(Audio(item_id, self._ring.since(start)))
+        self._send(Begin(item_id, hints))
+        self._send(Audio(item_id, self._ring.since(start)))
 
     def end(self, item_id: str) -> None:
         if len(self._rest):
@@ -83,12 +89,12 @@ class Hearing:
             self._rest = self._rest[:0]
         self._stop_judging()
         self._utterance = None
-        self.ear.send(End(item_id))
+        self._send(End(item_id))
 
     def drop(self, item_id: str) -> None:
         self._stop_judging()
         self._utterance = None
-        self.ear.send(Drop(item_id))
+        self._send(Drop(item_id))
 
     def forget(self) -> None:
         """What was appended so far was committed or cleared."""
@@ -113,7 +119,7 @@ class Hearing:
     def _hear(self, pcm: Pcm) -> None:
         self._ring.push(pcm)
         if self._utterance is not None:
-            self.ear.send(Audio(self._utterance, pcm))
+            self._send(Audio(self._utterance, pcm))
 
     def _tell(self, heard: Heard) -> None:
         if isinstance(heard, Paused):

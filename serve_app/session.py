@@ -13,24 +13,29 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import orjson
 
+from serve_app.audio import NO_PCM
 from serve_app.codec import Codec
 from serve_app.core import commands as told
 from serve_app.core import events as ev
 from serve_app.core.conversation import Conversation
-from serve_app.engines import Ear, Engines, Failed, Final, HearingResult, Partial, Pcm
+from serve_app.core.items import Message, Role
+from serve_app.dictation import Dictation
+from serve_app.engines import Ear, Engines, Pcm
 from serve_app.errors import EngineBusy, EngineGone, SparkvoxError
 from serve_app.hearing import Hearing
 from serve_app.outbox import ClientStalled, Outbox
 from serve_app.realtime import render
 from serve_app.realtime.session_object import Served, SessionObject
-from serve_app.realtime.wire import AudioAppended, Commit, Received, Wire
+from serve_app.realtime.wire import AudioAppended, Commit, ItemBrought, Received, Wire
 from serve_app.responding import Responding
+from serve_app.tapes import Tapes, audio_part
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +69,8 @@ class SessionOptions:
     """After this much time the session ends with session_expired."""
     lead_s: float = 4.0
     """How far audio may be sent ahead of its playback."""
+    kept_audio_bytes: int = 8 * 1024 * 1024
+    """Of the sound of items, for clients that retrieve them; the oldest is forgotten first. Four minutes at 16 kHz."""
     unsent_bytes: int = 8 * 1024 * 1024
     stalled_s: float = 60.0
     timings: bool = False
@@ -109,14 +116,16 @@ class Session:
         self._options = options
         self._wire = Wire(session, new_id, options.timings)
         self._conversation = Conversation(session.config(), new_id, self._clock() + options.longest_s)
-        self._hearing = Hearing(engines.voice_activity, engines.turn_detector, ear, self.post)
+        self._tapes = Tapes(options.kept_audio_bytes)
+        self._brought = NO_PCM  # the audio of the item that is being created
+        self._dictation = Dictation(session_id, engines.speech_to_text, ear, self.post, self._tapes)
+        self._hearing = Hearing(engines.voice_activity, engines.turn_detector, self._dictation.send, self.post)
         self._hearing.configure(session.config().turn_taking)
         self._outbox = Outbox(transport.send, options.unsent_bytes, options.stalled_s)
         self._events: deque[ev.Event] = deque()
         self._posting = False
         self._responding: dict[str, Responding] = {}
         self._ending: list[asyncio.Task[None]] = []
-        self._open_items: set[str] = set()  # utterances that speech-to-text still owes a text
         self._hang_up: asyncio.Future[told.HangUp] = asyncio.get_running_loop().create_future()
         self._moved = asyncio.Event()
         self._codec = Codec()
@@ -124,7 +133,7 @@ class Session:
     async def run(self) -> None:
         self._outbox.put(_json(self._wire.opening()))
         try:
-            await _first_of(self._read(), self._listen(), self._outbox.run(), self._keep_time(), self._until_hung_up())
+            await _first_of(self._read(), self._dictation.listen(), self._outbox.run(), self._keep_time(), self._until_hung_up())
         except Disconnected:
             return
         except _HungUp as end:
@@ -143,7 +152,7 @@ class Session:
         for response_id in list(self._responding):
             self._stop(response_id)
         await asyncio.gather(*self._ending, return_exceptions=True)
-        await self._hearing.ear.close()
+        await self._dictation.close()
 
     def post(self, event: ev.Event) -> None:
         """Events that arise while one is handled wait for their turn."""
@@ -174,6 +183,8 @@ class Session:
                 case Commit(event_id):
                     await self._hearing.append(self._codec.heard_rest())
                     self.post(ev.CommitAsked(self._hearing.buffered_s, event_id))
+                case ItemBrought():
+                    self._bring(event)
                 case ev.Configured(config):
                     self._hearing.configure(config.turn_taking)
                     self.post(event)
@@ -183,38 +194,25 @@ class Session:
             self._outbox.put(_json(reply))
 
     async def _append(self, appended: AudioAppended) -> None:
+        pcm = self._decoded(self._codec, appended.audio, "audio", appended.event_id)
+        if pcm is not None:
+            await self._hearing.append(pcm)
+
+    def _bring(self, brought: ItemBrought) -> None:
+        codec = Codec()
+        pcm = self._decoded(codec, brought.audio, "item.content", brought.created.event_id)
+        if pcm is not None:
+            self._brought = np.concatenate((pcm, codec.heard_rest()))
+            self.post(brought.created)
+
+    def _decoded(self, codec: Codec, audio: bytes, param: str, event_id: str | None) -> Pcm | None:
+        """At HEARING_RATE; None after an error to the client."""
         try:
-            pcm = self._codec.heard(appended.audio, self._wire.session.input_format)
+            return codec.heard(audio, self._wire.session.input_format)
         except ValueError as error:
-            problem = render.error(f"The audio cannot be read: {error}.", "invalid_value", "audio", appended.event_id)
+            problem = render.error(f"The audio cannot be read: {error}.", "invalid_value", param, event_id)
             self._outbox.put(_json(self._wire.stamp(problem)))
-            return
-        await self._hearing.append(pcm)
-
-    async def _listen(self) -> None:
-        """Results of speech-to-text; when its replica is lost, the utterances that it had are failed and another one is taken."""
-        while True:
-            try:
-                async for result in self._hearing.ear.results():
-                    self._heard(result)
-                return
-            except EngineGone as gone:
-                log.warning("session %s lost its speech-to-text: %s", self._wire.session.id, gone)
-            for item_id in list(self._open_items):
-                self._heard(Failed(item_id, "The replica of speech-to-text was lost."))
-            self._hearing.ear = await self._engines.speech_to_text.open(self._wire.session.id)
-
-    def _heard(self, result: HearingResult) -> None:
-        match result:
-            case Partial():
-                if result.stable_chars:
-                    self.post(ev.TranscriptGrew(result.utterance, result.text[: result.stable_chars]))
-            case Final():
-                self._open_items.discard(result.utterance)
-                self.post(ev.TranscriptFinished(result.utterance, result.text, result.audio_s))
-            case Failed():
-                self._open_items.discard(result.utterance)
-                self.post(ev.TranscriptFailed(result.utterance, result.reason))
+            return None
 
     async def _keep_time(self) -> None:
         """The conversation's deadline moves with every event; this wakes when it has."""
@@ -244,18 +242,15 @@ class Session:
     def _perform(self, command: told.Command) -> None:
         match command:
             case told.Tell(what):
-                for event in self._wire.render(what):
-                    self._outbox.put(_json(event))
-                if isinstance(what, told.ResponseDone):
-                    self._stop(what.response.id)
+                self._tell(what)
             case told.BeginUtterance(item_id, start_s, hints):
-                self._open_items.add(item_id)
-                self._to_ear(item_id, lambda: self._hearing.begin(item_id, start_s, hints))
+                self._hearing.begin(item_id, start_s, hints)
             case told.EndUtterance(item_id):
-                self._to_ear(item_id, lambda: self._hearing.end(item_id))
+                self._hearing.end(item_id)
             case told.DropUtterance(item_id):
-                self._open_items.discard(item_id)
-                self._to_ear(item_id, lambda: self._hearing.drop(item_id))
+                self._hearing.drop(item_id)
+            case told.TranscribeItem(item_id, hints):
+                self._dictation.transcribe(item_id, self._brought, hints)
             case told.ForgetBuffer():
                 self._hearing.forget()
             case told.StartReply(response_id, prompt):
@@ -267,12 +262,22 @@ class Session:
             case told.HangUp() if not self._hang_up.done():
                 self._hang_up.set_result(command)
 
-    def _to_ear(self, item_id: str, send: Callable[[], None]) -> None:
-        """A lost replica is noticed by `_listen`, which fails what is open; here it is only survived."""
-        try:
-            send()
-        except EngineGone:
-            log.debug("utterance %s could not be sent", item_id)
+    def _tell(self, what: told.Notification) -> None:
+        for event in self._wire.render(what):
+            if isinstance(what, told.ItemShown) and isinstance(what.item, Message):
+                self._add_sound(event["item"], what.item)
+            self._outbox.put(_json(event))
+        match what:
+            case told.ResponseDone():
+                self._stop(what.response.id)
+            case told.ItemGone(item_id):
+                self._tapes.drop(item_id)
+
+    def _add_sound(self, rendered: dict[str, Any], item: Message) -> None:
+        form = self._wire.session.input_format if item.role is Role.USER else self._wire.session.output_format
+        audio, index = self._tapes.audio(item, form), audio_part(item)
+        if audio is not None and index is not None:
+            rendered["content"][index]["audio"] = audio
 
     def _work_on(self, response_id: str) -> Responding:
         if response_id not in self._responding:
@@ -288,6 +293,8 @@ class Session:
         audio = self._codec.said_rest(form) if pcm is None else self._codec.said(pcm, rate, form, at.response_id)
         if audio:
             await self._outbox.send(_json(self._wire.audio_delta(at, audio)))
+        if pcm is not None:
+            self._tapes.keep(at.item_id, pcm, rate)
         return 0.0 if pcm is None else len(pcm) / rate
 
     async def _wait_for_room(self) -> None:

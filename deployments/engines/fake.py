@@ -227,6 +227,7 @@ class FakeTextToSpeech:
         self.gate.set()
         self.live = 0
         """Speeches under way."""
+        self.times_words = True
         self._s_per_character = s_per_character
 
     async def warm(self) -> None: ...
@@ -254,7 +255,7 @@ class FakeTextToSpeech:
         hertz = 220.0 * (1 + self.voices.index(speech.voice.split("+")[0]))
         at = np.arange(round(start_s * self.sample_rate), round(end_s * self.sample_rate)) / self.sample_rate
         tone = (8000 * np.sin(2 * np.pi * hertz * at)).astype(np.int16)
-        return Sound(tone, (Word(word.strip(), start_s, end_s),))
+        return Sound(tone, (Word(word.strip(), start_s, end_s),) if self.times_words else ())
 
 
 def _words(text: str) -> list[str]:

@@ -29,6 +29,14 @@ class DropUtterance:
 
 
 @dataclass(frozen=True, slots=True)
+class TranscribeItem:
+    """The client brought audio in an item, without its transcript: give it to speech-to-text under the item's id."""
+
+    item_id: str
+    hints: Hints
+
+
+@dataclass(frozen=True, slots=True)
 class ForgetBuffer:
     """What was appended since the last commit is not wanted any more, or has been committed."""
 
@@ -113,6 +121,8 @@ class IdleTimedOut:
 class TranscriptDelta:
     item_id: str
     delta: str
+    part: int = 0
+    """Index of the item's part that the audio is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +130,14 @@ class TranscriptCompleted:
     item_id: str
     text: str
     audio_s: float
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionFailed:
     item_id: str
     reason: str
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +162,8 @@ class ItemCut:
     item_id: str
     content_index: int
     played_s: float
+    by_words: bool
+    """Whether the cut follows the times of words; by the audio's proportion otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +306,7 @@ class Tell:
 
 
 Command = (
-    Tell | BeginUtterance | EndUtterance | DropUtterance | ForgetBuffer | StartReply | Speak | StopReply | HangUp
+    Tell | BeginUtterance | EndUtterance | DropUtterance | TranscribeItem | ForgetBuffer | StartReply | Speak | StopReply | HangUp
 )  # fmt: skip
 
 

@@ -14,7 +14,6 @@ Theory of operation
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import assert_never
 
 from serve_app.core import commands as told
@@ -23,21 +22,12 @@ from serve_app.core.commands import Command, Tell, problem
 from serve_app.core.config import Config, ResponseRequest, ServerVad
 from serve_app.core.items import Kind, Message, Part, Role
 from serve_app.core.memory import Memory
-from serve_app.core.prompts import INAUDIBLE
 from serve_app.core.response import Marks
 from serve_app.core.responses import Responses
+from serve_app.core.transcripts import TranscriptEvent, Transcripts, audio_without_text
 
 SHORTEST_COMMIT_S = 0.1
 """Less audio than this cannot be committed (OpenAI Realtime: input_audio_buffer_commit_empty)."""
-
-
-@dataclass(slots=True)
-class _Utterance:
-    """What is being said now."""
-
-    item_id: str
-    failed: str | None = None
-    """Why its transcription failed already, before it was over."""
 
 
 class Conversation:
@@ -48,8 +38,8 @@ class Conversation:
         self.memory = Memory()
         self._new_id = new_id
         self._expires_at = expires_at
-        self._utterance: _Utterance | None = None
-        self._untranscribed: dict[str, int] = {}  # item id -> how many characters of its transcript were told
+        self._utterance: str | None = None  # the item that what is being said now will become
+        self._transcripts = Transcripts()
         self.responses = Responses(self.memory, new_id)
         self._marks: dict[str, Marks] = {}
         self._quiet_since: float | None = None  # when the last response was done, if nobody has spoken since
@@ -101,7 +91,9 @@ class Conversation:
                 return self._commit_asked(event, now)
             case ev.ClearAsked():
                 return self._clear()
-            case ev.ItemCreated() | ev.ItemDeleted() | ev.ItemAsked() | ev.ItemTruncated():
+            case ev.ItemCreated():
+                return self._item_created(event)
+            case ev.ItemDeleted() | ev.ItemAsked() | ev.ItemTruncated():
                 return self.memory.handle(event)
             case ev.ResponseAsked():
                 return self._response_asked(event, now)
@@ -126,25 +118,26 @@ class Conversation:
         if self._utterance is not None:
             return []
         item_id = self._new_id("item")
-        self._utterance = _Utterance(item_id)
+        self._utterance = item_id
+        self._transcripts.begin(item_id, told_of)
         begin = told.BeginUtterance(item_id, start_s, self.config.hints)
         return [Tell(told.UtteranceStarted(item_id, start_s)), begin] if told_of else [begin]
 
     def _speech_stopped(self, event: ev.SpeechStopped, now: float) -> list[Command]:
         if self._utterance is None:
             return []
-        utterance, item_id = self._utterance, self._utterance.item_id
+        item_id = self._utterance
         commands: list[Command] = [Tell(told.UtteranceStopped(item_id, event.end_s)), *self._commit(item_id)]
+        failed = self._transcripts.commit(item_id)
         marks = Marks(over_at=now, endpoint_s=event.end_s - event.last_speech_s)
         self._marks[item_id] = marks
         policy = self.config.turn_taking
         if policy is not None and policy.create_response and self.config.responds and self.responses.default is None:
             commands += self._respond(ResponseRequest(), marks, for_utterance=item_id)
-        return commands + self._failed_early(utterance, now)
+        return commands + (self._transcript(failed, now) if failed else [])
 
     def _commit(self, item_id: str) -> list[Command]:
         self._utterance = None
-        self._untranscribed[item_id] = 0
         committed = Tell(told.UtteranceCommitted(item_id, self.memory.history.last_id))
         item = Message(item_id, Role.USER, [Part(Kind.INPUT_AUDIO)])
         return [told.EndUtterance(item_id), told.ForgetBuffer(), committed, *self._append(item)]
@@ -156,9 +149,11 @@ class Conversation:
             return [problem(message, "input_audio_buffer_commit_empty", None, event.event_id)]
         commands = [] if self._utterance else self._begin_utterance(0.0, told_of=False)
         assert self._utterance is not None
-        utterance = self._utterance
-        self._marks[utterance.item_id] = Marks(over_at=now)
-        return commands + self._commit(utterance.item_id) + self._failed_early(utterance, now)
+        item_id = self._utterance
+        self._marks[item_id] = Marks(over_at=now)
+        commands += self._commit(item_id)
+        failed = self._transcripts.commit(item_id)
+        return commands + (self._transcript(failed, now) if failed else [])
 
     def _clear(self) -> list[Command]:
         commands: list[Command] = [told.ForgetBuffer(), Tell(told.BufferCleared())]
@@ -167,7 +162,8 @@ class Conversation:
     def _drop_utterance(self) -> list[Command]:
         if self._utterance is None:
             return []
-        item_id, self._utterance = self._utterance.item_id, None
+        item_id, self._utterance = self._utterance, None
+        self._transcripts.drop(item_id)
         return [told.DropUtterance(item_id)]
 
     def _configured(self, config: Config) -> list[Command]:
@@ -177,42 +173,29 @@ class Conversation:
 
     # --- transcripts --------------------------------------------------------------------------------------------------------------------
 
-    def _transcript(self, event: ev.TranscriptGrew | ev.TranscriptFinished | ev.TranscriptFailed, now: float) -> list[Command]:
-        if event.item_id not in self._untranscribed:
-            if isinstance(event, ev.TranscriptFailed) and self._utterance is not None and self._utterance.item_id == event.item_id:
-                self._utterance.failed = event.reason
-            return []
-        match event:
-            case ev.TranscriptGrew():
-                return self._tell_transcript(event.item_id, event.text)
-            case ev.TranscriptFinished():
-                commands = self._tell_transcript(event.item_id, event.text)
-                if self.config.transcribes:
-                    commands.append(Tell(told.TranscriptCompleted(event.item_id, event.text, event.audio_s)))
-                return commands + self._transcribed(event.item_id, event.text, now)
-            case ev.TranscriptFailed():
-                failed: list[Command] = [Tell(told.TranscriptionFailed(event.item_id, event.reason))] if self.config.transcribes else []
-                return failed + self._transcribed(event.item_id, INAUDIBLE, now)
+    def _item_created(self, event: ev.ItemCreated) -> list[Command]:
+        """Audio without a transcript is transcribed before the model is asked again."""
+        commands, item = self.memory.handle(event), event.item
+        index = audio_without_text(item)
+        if index is None or item.id not in self.memory.history or self.memory.history[item.id] is not item:
+            return commands
+        self._transcripts.commit(item.id, index)
+        return [*commands, told.TranscribeItem(item.id, self.config.hints)]
 
-    def _failed_early(self, utterance: _Utterance, now: float) -> list[Command]:
-        return [] if utterance.failed is None else self._transcript(ev.TranscriptFailed(utterance.item_id, utterance.failed), now)
-
-    def _tell_transcript(self, item_id: str, text: str) -> list[Command]:
-        told_chars = self._untranscribed[item_id]
-        self._untranscribed[item_id] = max(told_chars, len(text))
-        delta = text[told_chars:]
-        return [Tell(told.TranscriptDelta(item_id, delta))] if delta and self.config.transcribes else []
+    def _transcript(self, event: TranscriptEvent, now: float) -> list[Command]:
+        commands, text = self._transcripts.take(event, self.config.transcribes)
+        return commands if text is None else commands + self._transcribed(event.item_id, text, now)
 
     def _transcribed(self, item_id: str, text: str, now: float) -> list[Command]:
-        del self._untranscribed[item_id]
         if item_id in self.memory.history:
             item = self.memory.history[item_id]
-            assert isinstance(item, Message)
-            item.parts[0].text = text
+            index = audio_without_text(item)  # None: another item took the id meanwhile
+            if isinstance(item, Message) and index is not None:
+                item.parts[index].text = text
         if marks := self._marks.pop(item_id, None):
             marks.transcript_at = now
         silent = self.responses.complete_for(item_id) if not text.strip() else []
-        return silent if self._untranscribed else silent + self.responses.start_waiting(self.config)
+        return silent if self._transcripts.waiting else silent + self.responses.start_waiting(self.config)
 
     # --- responses ----------------------------------------------------------------------------------------------------------------------
 
@@ -226,7 +209,7 @@ class Conversation:
 
     def _respond(self, request: ResponseRequest, marks: Marks, for_utterance: str | None = None) -> list[Command]:
         created = self.responses.create(self.config, request, marks, for_utterance)
-        return created if self._untranscribed else created + self.responses.start_waiting(self.config)
+        return created if self._transcripts.waiting else created + self.responses.start_waiting(self.config)
 
     def _interrupt(self, now: float) -> list[Command]:
         """The user speaks: what is live stops, and what cannot have been played by now leaves the memory."""

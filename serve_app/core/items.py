@@ -41,6 +41,8 @@ class Message:
     status: Status = Status.COMPLETED
     heard: str | None = None
     """Of an assistant who was interrupted: the words that reached the listener. None: all of them."""
+    played_s: float | None = None
+    """The same in seconds of its audio."""
 
 
 @dataclass(slots=True)

@@ -13,6 +13,8 @@ class Hints:
     """BCP 47 tag, None for unknown."""
     prompt: str = ""
     keywords: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    """Tags that it may be, where it is one of several."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,9 @@ class Memory:
             message = f"The message has no content at index {event.content_index}."
             return [problem(message, "invalid_value", "content_index", event.event_id)]
         self._cut(event.item_id, event.played_s)
-        return [Tell(told.ItemCut(event.item_id, event.content_index, event.played_s))]
+        spoken = self._spoken.get(event.item_id)
+        by_words = spoken is not None and spoken.timed_by_words
+        return [Tell(told.ItemCut(event.item_id, event.content_index, event.played_s, by_words))]
 
     def _cut(self, item_id: str, played_s: float) -> None:
         if item_id in self.history:
@@ -90,6 +92,7 @@ class Memory:
             if item.parts and item.parts[0].kind is not Kind.OUTPUT_AUDIO:
                 return  # written answers are read at once
             item.heard = self._spoken[item_id].heard(played_s) if item_id in self._spoken else ""
+            item.played_s = max(0.0, played_s)
 
 
 def _missing(item_id: str, code: str, event_id: str | None) -> Command:

@@ -42,7 +42,7 @@ def render(what: told.Notification, conversation_id: str, output_format: str) ->
 
 def _transcription(what: told.TranscriptDelta | told.TranscriptCompleted | told.TranscriptionFailed) -> Event:
     prefix = "conversation.item.input_audio_transcription"
-    where = {"item_id": what.item_id, "content_index": 0}
+    where = {"item_id": what.item_id, "content_index": what.part}
     match what:
         case told.TranscriptDelta():
             return {"type": f"{prefix}.delta", **where, "delta": what.delta}

@@ -210,4 +210,6 @@ def _or(value: Any, default: Any) -> Any:
 def _hints(transcription: dict[str, Any] | None) -> Hints:
     if transcription is None:
         return Hints()
-    return Hints(transcription.get("language"), transcription.get("prompt") or "", tuple(transcription.get("keywords") or ()))
+    languages = tuple(transcription.get("languages") or ())
+    language = transcription.get("language") or (languages[0] if len(languages) == 1 else None)
+    return Hints(language, transcription.get("prompt") or "", tuple(transcription.get("keywords") or ()), languages)

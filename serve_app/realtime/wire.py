@@ -14,6 +14,7 @@ from serve_app.core import commands as told
 from serve_app.core import events as ev
 from serve_app.core.config import Modality, ResponseRequest
 from serve_app.core.items import FunctionCall, FunctionCallOutput, Item, ItemReference, Kind, Message, Part, Role, Status
+from serve_app.core.transcripts import audio_without_text
 from serve_app.realtime import client_events as client
 from serve_app.realtime import render
 from serve_app.realtime.errors import ProtocolError
@@ -36,11 +37,20 @@ class Commit:
     event_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class ItemBrought:
+    """An item with audio that has no transcript yet."""
+
+    created: ev.ItemCreated
+    audio: bytes
+    """In the session's input format."""
+
+
 @dataclass(slots=True)
 class Received:
     """What one client message means."""
 
-    events: list[ev.Event | AudioAppended | Commit] = field(default_factory=list)
+    events: list[ev.Event | AudioAppended | Commit | ItemBrought] = field(default_factory=list)
     replies: list[Event] = field(default_factory=list)
     """Server events that follow at once, after the events were handled."""
 
@@ -65,6 +75,8 @@ class Wire:
         if isinstance(what, told.ResponseDone):
             self._add_timings(event, what.response.timings)
             return [self.stamp(event), self.stamp({"type": "rate_limits.updated", "rate_limits": []})]
+        if isinstance(what, told.ItemCut) and self._timings:
+            event["sparkvox.cut_by"] = "words" if what.by_words else "proportion"
         return [self.stamp(event)]
 
     def audio_delta(self, place: told.At, audio: bytes) -> Event:
@@ -94,14 +106,15 @@ class Wire:
         except ProtocolError as problem:
             return self._refused(ProtocolError(problem.message, problem.code, problem.param, event.event_id))
 
-    def _event(self, event: client.ClientEvent) -> ev.Event | Commit:
+    def _event(self, event: client.ClientEvent) -> ev.Event | Commit | ItemBrought:
         match event:
             case client.Commit():
                 return Commit(event.event_id)
             case client.Clear():
                 return ev.ClearAsked(event.event_id)
             case client.ItemCreate():
-                return ev.ItemCreated(self._item(event.item, "item"), event.previous_item_id, event.event_id)
+                created = ev.ItemCreated(self._item(event.item, "item"), event.previous_item_id, event.event_id)
+                return _brought(created, event.item)
             case client.ItemDelete():
                 return ev.ItemDeleted(event.item_id, event.event_id)
             case client.ItemRetrieve():
@@ -133,7 +146,13 @@ class Wire:
         )
 
     def _input(self, body: client.InputItem) -> Item | ItemReference:
-        return ItemReference(body.id) if isinstance(body, client.ItemReferenceItem) else self._item(body, "response.input")
+        if isinstance(body, client.ItemReferenceItem):
+            return ItemReference(body.id)
+        item = self._item(body, "response.input")
+        if audio_without_text(item) is not None:
+            message = "Audio in a response's own input needs its transcript; audio in conversation.item.create is transcribed."
+            raise ProtocolError(message, "unsupported_content_type", "response.input")
+        return item
 
     def _item(self, body: client.ItemBody, param: str) -> Item:
         item_id = body.id or self._new_id("item")
@@ -176,14 +195,23 @@ def _part(role: Role, part: client.ContentPart, param: str) -> Part:
         if part.text is None:
             raise ProtocolError(f"Missing required parameter: '{param}.text'.", "missing_required_parameter", f"{param}.text")
         return Part(kind, part.text)
-    if part.transcript is None:
-        message = "Audio in an item needs its transcript; append audio to the input buffer to have it transcribed."
-        raise ProtocolError(message, "unsupported_content_type", f"{param}.audio")
+    if part.transcript is None and (kind is Kind.OUTPUT_AUDIO or part.audio is None):
+        raise ProtocolError(f"Missing required parameter: '{param}.transcript'.", "missing_required_parameter", f"{param}.transcript")
     return Part(kind, part.transcript)
 
 
-def _decoded(audio: str) -> bytes:
+def _brought(created: ev.ItemCreated, body: client.ItemBody) -> ev.ItemCreated | ItemBrought:
+    if not isinstance(body, client.MessageItem) or audio_without_text(created.item) is None:
+        return created
+    silent = [part for part in body.content if part.type == Kind.INPUT_AUDIO and part.transcript is None]
+    if len(silent) > 1:
+        message = "An item may have one part of audio without a transcript; create an item for each."
+        raise ProtocolError(message, "unsupported_content_type", "item.content")
+    return ItemBrought(created, _decoded(silent[0].audio or "", f"item.content[{body.content.index(silent[0])}].audio"))
+
+
+def _decoded(audio: str, param: str = "audio") -> bytes:
     try:
         return base64.b64decode(audio, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ProtocolError("The audio is not valid base64.", "invalid_value", "audio") from error
+        raise ProtocolError("The audio is not valid base64.", "invalid_value", param) from error

@@ -67,7 +67,7 @@ def test_the_client_knows_better_what_it_played() -> None:
     talk.happens(ev.SpeechStarted(99.0), after=3.0)
     item_id = talk.told(cmd.OutputItemAdded)[0].item.id
     talk.happens(ev.ItemTruncated(item_id, 0, 5.0))
-    assert talk.told(cmd.ItemCut)[0] == cmd.ItemCut(item_id, 0, 5.0)
+    assert talk.told(cmd.ItemCut)[0] == cmd.ItemCut(item_id, 0, 5.0, by_words=False)
     assert talk.item(item_id).heard == "One two three four five"
 
 

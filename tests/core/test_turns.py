@@ -171,3 +171,30 @@ def test_speech_ends_the_wait_for_it() -> None:
     talk.agent_answers("Hello there.")
     talk.happens(ev.SpeechStarted(4.0), after=3.0)
     assert talk.conversation.deadline is None
+
+
+def test_what_is_heard_while_the_user_speaks_is_told_at_once_and_never_twice() -> None:
+    talk = Talk()
+    talk.happens(ev.SpeechStarted(0.0))
+    item_id = talk.commanded(cmd.BeginUtterance)[0].item_id
+    talk.happens(ev.TranscriptGrew(item_id, "What is"))
+    assert talk.told(cmd.TranscriptDelta) == [cmd.TranscriptDelta(item_id, "What is")]
+    talk.happens(ev.SpeechStopped(2.0, 1.5), ev.TranscriptFinished(item_id, "What is it?", 2.0))
+    assert [one.delta for one in talk.told(cmd.TranscriptDelta)] == ["What is", " it?"]
+
+
+def test_under_push_to_talk_nothing_is_told_of_an_item_before_its_commit() -> None:
+    talk = Talk(Config(turn_taking=None, transcribes=True))
+    talk.happens(ev.BufferStarted(0.0))
+    item_id = talk.commanded(cmd.BeginUtterance)[0].item_id
+    talk.happens(ev.TranscriptGrew(item_id, "What is"))
+    assert not talk.told(cmd.TranscriptDelta)
+    talk.happens(ev.CommitAsked(1.0), ev.TranscriptFinished(item_id, "What is it?", 2.0))
+    assert [one.delta for one in talk.told(cmd.TranscriptDelta)] == ["What is it?"]
+
+
+def test_what_was_dropped_is_not_told_any_more() -> None:
+    talk = Talk()
+    talk.happens(ev.SpeechStarted(0.0), ev.ClearAsked())
+    talk.happens(ev.TranscriptGrew(talk.commanded(cmd.BeginUtterance)[0].item_id, "What is"))
+    assert not talk.told(cmd.TranscriptDelta)

@@ -13,7 +13,7 @@ from serve_app.core import commands as cmd
 from serve_app.core import events as ev
 from serve_app.core.conversation import Conversation
 from serve_app.realtime.session_object import Served, SessionObject
-from serve_app.realtime.wire import AudioAppended, Commit, Wire
+from serve_app.realtime.wire import AudioAppended, Commit, ItemBrought, Wire
 from tests.conformance.invariants import Invariants
 
 SERVED = Served("small", "ear", "af_heart", ("af_heart", "am_michael", "af_bella"))
@@ -56,6 +56,8 @@ class RandomConversation(RuleBasedStateMachine):
                     pass
                 case Commit(event_id):
                     self.happens(ev.CommitAsked(1.0, event_id))
+                case ItemBrought(created):
+                    self.happens(created)
                 case _:
                     self.happens(one)
         for reply in received.replies:
@@ -71,7 +73,7 @@ class RandomConversation(RuleBasedStateMachine):
                     self.replies.append(response_id)
                 case cmd.Speak():
                     self.clauses.append((command.response_id, command.clause))
-                case cmd.BeginUtterance(item_id):
+                case cmd.BeginUtterance(item_id) | cmd.TranscribeItem(item_id):
                     self.utterances.append(item_id)
 
     def sees(self, message: dict) -> None:
@@ -169,6 +171,11 @@ class RandomConversation(RuleBasedStateMachine):
         previous = data.draw(st.sampled_from([None, "root", "item_nobody", *self.seen.order]))
         item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
         self.client(type="conversation.item.create", item=item, **({"previous_item_id": previous} if previous else {}))
+
+    @rule(item_id=st.sampled_from(["mine", "yours"]))
+    def client_brings_audio(self, item_id: str) -> None:
+        content = [{"type": "input_audio", "audio": "AAAA"}]
+        self.client(type="conversation.item.create", item={"type": "message", "role": "user", "id": item_id, "content": content})
 
     @rule(detection=st.sampled_from([*({"type": kind} for kind in ("server_vad", "semantic_vad")), IDLE, None]))
     def client_changes_the_turn_detection(self, detection: dict[str, object] | None) -> None:
