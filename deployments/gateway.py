@@ -58,7 +58,8 @@ class Gateway:
             voices=self._text_to_speech.voices,
             instructions=settings.llm.instructions,
         )
-        return SessionOptions(served, longest_s=settings.session.max_s, lead_s=settings.session.lead_s)
+        session = settings.session
+        return SessionOptions(served, session.max_s, session.lead_s, session.kept_audio_bytes)
 
 
 def _all(engines: Engines) -> tuple[Any, ...]:

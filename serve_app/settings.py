@@ -105,6 +105,8 @@ class SessionSettings(Section):
     """The longest message of a client: an append with its envelope. Longer ones end the connection with 1009."""
     lead_s: float = Field(4.0, gt=0)
     """How far audio may be sent ahead of its playback."""
+    kept_audio_bytes: int = Field(8 * 1024 * 1024, ge=0)
+    """Of the sound of one session's items, for clients that retrieve them."""
 
 
 class HttpSettings(Section):

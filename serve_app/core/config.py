@@ -71,6 +71,8 @@ class ResponseRequest:
     tools: tuple[Tool, ...] | None = None
     tool_choice: str | None = None
     max_tokens: int | None = None
+    unlimited: bool = False
+    """No limit, although the session may have one."""
     metadata: dict[str, str] | None = None
     out_of_band: bool = False
     """Not part of the conversation: runs beside the default response and leaves no items."""

@@ -41,7 +41,7 @@ class Responses:
             modality=request.modality or config.modality,
             voice=request.voice or config.voice,
             speed=request.speed or config.speed,
-            max_tokens=request.max_tokens or config.max_tokens,
+            max_tokens=None if request.unlimited else request.max_tokens or config.max_tokens,
             metadata=request.metadata,
         )
         history = None if request.out_of_band else self._memory.history

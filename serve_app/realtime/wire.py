@@ -140,6 +140,7 @@ class Wire:
             tools=None if body.tools is None else tools_of(body.tools),
             tool_choice=tool_choice_of(body.tool_choice),
             max_tokens=None if body.max_output_tokens in (None, "inf") else int(body.max_output_tokens),
+            unlimited=body.max_output_tokens == "inf",
             metadata=body.metadata,
             out_of_band=body.conversation == "none",
             input=None if body.input is None else tuple(self._input(one) for one in body.input),

@@ -86,6 +86,14 @@ def test_results_that_come_after_the_cancel_mean_nothing() -> None:
     assert late == []
 
 
+def test_one_response_may_be_without_the_sessions_limit() -> None:
+    talk = Talk(Config(turn_taking=None, max_tokens=50))
+    for request in (ResponseRequest(), ResponseRequest(max_tokens=7), ResponseRequest(unlimited=True)):
+        talk.happens(ev.ResponseAsked(request))
+        talk.model_finishes()
+    assert [start.prompt.max_tokens for start in talk.commanded(cmd.StartReply)] == [50, 7, None]
+
+
 def test_a_model_that_fails_fails_the_response_and_the_session_goes_on() -> None:
     talk = Talk()
     talk.user_says("Hello?")
