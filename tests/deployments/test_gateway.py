@@ -3,11 +3,14 @@
 import asyncio
 import base64
 import json
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -107,3 +110,31 @@ async def test_the_page_and_the_probes_are_served(server: str) -> None:
         assert (await client.get("/healthz")).text == "ok\n"
         assert (await client.get("/readyz")).json() == {"ready": True, "problems": {}}
         assert (await client.get("/v1/models")).json()["object"] == "list"
+
+
+def replica(deployment: str) -> int:
+    """The process of one of the application's replicas; Ray names it so."""
+    title = f"ServeReplica:sparkvox:{deployment}"
+    (pid,) = (one.pid for one in psutil.Process().children(recursive=True) if title in " ".join(one.cmdline()))
+    return pid
+
+
+async def test_an_engine_that_dies_fails_its_response_and_the_session_speaks_again_with_the_next_replica(server: str) -> None:
+    async with session(server) as socket:
+        await received(socket, "session.created")
+        long_text = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "and so on " * 300}]}
+        await socket.send(json.dumps({"type": "conversation.item.create", "item": long_text}))
+        await socket.send(json.dumps({"type": "response.create"}))
+        await received(socket, "response.output_audio.delta")
+        os.kill(replica("TextToSpeech"), signal.SIGKILL)
+        response = (await received(socket, "response.done"))["response"]
+        assert response["status"] == "failed"
+        assert response["status_details"]["error"]["message"].startswith("Text-to-speech failed")
+
+        async def speaks() -> str:
+            short = {"input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello."}]}]}
+            await socket.send(json.dumps({"type": "response.create", "response": short}))
+            return str((await received(socket, "response.done"))["response"]["status"])
+
+        await eventually(speaks, "completed")
+    await left(server)
