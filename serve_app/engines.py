@@ -99,7 +99,16 @@ class Drop:
     utterance: str
 
 
-HearingMessage = Begin | Audio | End | Drop
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What would the text be if the utterance ended here? Answered by one `Guessed`, unless the utterance ends first; it goes on."""
+
+    utterance: str
+    at_s: float
+    """Names the guess; comes back with it."""
+
+
+HearingMessage = Begin | Audio | End | Drop | Guess
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +140,15 @@ class Failed:
     reason: str
 
 
-HearingResult = Partial | Final | Failed
+@dataclass(frozen=True, slots=True)
+class Guessed:
+    utterance: str
+    text: str
+    at_s: float
+    audio_s: float
+
+
+HearingResult = Partial | Final | Failed | Guessed
 
 
 class Ear(Protocol):
@@ -180,6 +197,9 @@ class Recogniser(Engine, Protocol):
 
     def begin(self, hints: Hints) -> Any:
         """A fresh stream's state. Dropping the reference ends it."""
+
+    def fork(self, stream: Any) -> Any:
+        """A copy, whose last step leaves the stream as it is. Called from the worker thread too."""
 
     def step(self, due: Sequence[Due]) -> Sequence[Hypothesis | Exception]:
         """One step for all of them; an answer for each in its place. An exception concerns that stream alone."""

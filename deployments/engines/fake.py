@@ -7,7 +7,7 @@ import asyncio
 import re
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -130,6 +130,9 @@ class FakeRecogniser:
     def begin(self, hints: Hints) -> _FakeUtterance:
         self.hints.append(hints)
         return _FakeUtterance(self._script.popleft() if self._script else None)
+
+    def fork(self, stream: _FakeUtterance) -> _FakeUtterance:
+        return replace(stream)
 
     def step(self, due: Sequence[Due]) -> list[Hypothesis | Exception]:
         self.batches.append(len(due))

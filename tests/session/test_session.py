@@ -48,7 +48,7 @@ async def test_the_audio_that_is_sent_is_what_was_spoken() -> None:
 
 async def test_speech_to_text_hears_the_whole_utterance_with_its_padding() -> None:
     house = House()
-    async with house.session() as line:
+    async with house.session(eager=lambda: False) as line:
         line.speaks(0.0, silence_s=1.0)
         await a_spoken_turn(line, seconds=2.0)
         started = next(one for one in line.seen if one["type"] == "input_audio_buffer.speech_started")
