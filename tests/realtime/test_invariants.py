@@ -120,6 +120,19 @@ class RandomConversation(RuleBasedStateMachine):
     def user_goes_on(self) -> None:
         self.happens(ev.SpeechResumed())
 
+    @rule(text=st.sampled_from(["Hello.", "hello", "What is it?"]), speaks=st.booleans(), ends=st.booleans())
+    def user_pauses_and_is_guessed(self, text: str, speaks: bool, ends: bool) -> None:
+        """What is rarely met by chance: everything said has its text, and nobody answers yet."""
+        for item_id in self.utterances[:-1]:
+            self.happens(ev.TranscriptFinished(item_id, "Yes.", 1.0))
+        if speaks:
+            self.happens(ev.SpeechStarted(self.audio_s))
+        self.user_pauses(1.0, 0.2)
+        if self.guesses:
+            self.happens(ev.TranscriptGuessed(self.guesses[-1][0], text, self.guesses[-1][1], 1.0))
+        if ends:
+            self.happens(ev.SpeechStopped(self.audio_s + 0.5, self.audio_s))
+
     @rule(text=st.sampled_from(["", "Hello.", "hello", "What is it?"]), data=st.data())
     def ear_guesses(self, text: str, data: st.DataObject) -> None:
         if self.guesses:
