@@ -123,7 +123,7 @@ class RandomConversation(RuleBasedStateMachine):
     @rule(text=st.sampled_from(["Hello.", "hello", "What is it?"]), speaks=st.booleans(), ends=st.booleans())
     def user_pauses_and_is_guessed(self, text: str, speaks: bool, ends: bool) -> None:
         """What is rarely met by chance: everything said has its text, and nobody answers yet."""
-        for item_id in self.utterances[:-1]:
+        for item_id in [one["item_id"] for one in self.messages if one["type"] == "input_audio_buffer.committed"]:
             self.happens(ev.TranscriptFinished(item_id, "Yes.", 1.0))
         if speaks:
             self.happens(ev.SpeechStarted(self.audio_s))
