@@ -8,8 +8,8 @@ import soundfile
 from openai import AsyncOpenAI, BadRequestError
 
 from serve_app.engines import HEARING_RATE, Engines
+from serve_app.http.decoding import decoded
 from serve_app.http.encoders import RATE, encoder
-from serve_app.http.upload import decoded
 from tests.fake_server import S_PER_LETTER
 
 TEXT = "The first sentence is here. And a second one follows it."

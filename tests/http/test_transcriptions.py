@@ -9,7 +9,7 @@ from openai import APIError, APIStatusError, AsyncOpenAI, BadRequestError
 
 from deployments.engines.fake import FakeRecogniser
 from serve_app.engines import HEARING_RATE, Due, Engines, Hypothesis, Pcm, Word
-from serve_app.http.transcribing import LONGEST_PIECE_S, pieces
+from serve_app.http.phrases import LONGEST_S, pieces
 from serve_app.listening import Listening
 from tests.fake_server import HEARD, fakes
 from tests.http.conftest import Connect
@@ -168,4 +168,4 @@ def test_pieces_joined_are_the_audio() -> None:
     pcm = noise(100.0)
     cut = list(pieces(pcm))
     assert np.array_equal(np.concatenate(cut), pcm)
-    assert max(len(piece) for piece in cut) <= LONGEST_PIECE_S * HEARING_RATE
+    assert max(len(piece) for piece in cut) <= LONGEST_S * HEARING_RATE
