@@ -191,6 +191,7 @@ def _multiplies_bfloat16() -> bool:
 
 @contextmanager
 def _translated() -> Iterator[None]:
+    from vllm.exceptions import VLLMClientError
     from vllm.v1.engine.exceptions import EngineDeadError
 
     try:
@@ -199,8 +200,7 @@ def _translated() -> Iterator[None]:
         raise
     except EngineDeadError as error:
         raise EngineGone("vLLM's engine died; its log says why") from error
-    except ValueError as error:
-        # What vLLM says of a request that it does not take, like a schema that no grammar can be made of.
-        raise PromptRefused(f"the model cannot do this: {error}") from error
+    except VLLMClientError as error:
+        raise PromptRefused(f"the model cannot do this: {str(error).strip()}") from error
     except Exception as error:
         raise EngineFailed(f"vLLM: {error}") from error
