@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 # Made by the core, met by engines: re-exported, so that an engine has one place to import from.
 from serve_app.core.language import ChatMessage as ChatMessage
+from serve_app.core.language import Constraints as Constraints
 from serve_app.core.language import Hints as Hints
 from serve_app.core.language import Prompt as Prompt
 from serve_app.core.language import Tool as Tool
@@ -246,8 +247,8 @@ ReplyPiece = TextDelta | ToolCallDelta | ReplyEnd
 
 class LanguageModel(Engine, Protocol):
     def reply(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
-        """Ends with a `ReplyEnd`. Closing the iterator aborts generation at once. Raises `EngineFailed`, `EngineGone` or
-        `PromptTooLong`."""
+        """Ends with a `ReplyEnd`. Closing the iterator aborts generation at once. Raises `EngineFailed`, `EngineGone`,
+        `PromptTooLong` or `PromptRefused`."""
 
 
 # --- text-to-speech ---------------------------------------------------------------------------------------------------------------------

@@ -129,7 +129,7 @@ def _answer(due: Due, clips: list[_Clip]) -> Hypothesis | Exception:
     *fixed, loose = clips
     utterance.fixed = _joined(utterance.fixed, *(clip.text for clip in fixed))
     text = _joined(utterance.fixed, loose.text)
-    return Hypothesis(text, len(text) if due.last else len(utterance.fixed))
+    return Hypothesis(text, len(text) if due.last else len(utterance.fixed), language="en")
 
 
 def _joined(fixed: str, *texts: str) -> str:
