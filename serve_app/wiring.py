@@ -94,7 +94,15 @@ def _deployment(kind: type, placement: Placement, settings: Settings, max_ongoin
         logging_config=QUIET,
         **LIFE,
         **_replicas(placement, max_ongoing_requests or placement.max_ongoing),
+        **_group(placement),
     )
+
+
+def _group(placement: Placement) -> dict[str, Any]:
+    """Serve's own placement group: an engine that makes one for itself is not seen by Serve, which would place others in its room."""
+    if not placement.bundles:
+        return {}
+    return {"placement_group_bundles": list(placement.bundles), "placement_group_strategy": "STRICT_SPREAD"}
 
 
 def _replicas(placement: Placement, max_ongoing_requests: int) -> dict[str, Any]:

@@ -57,12 +57,14 @@ class VllmLanguageModel:
     """Where the prompt does not say. None: what the model's generation_config asks for, else 0."""
     engine_args: dict[str, Any] = field(default_factory=dict)
     """More of vLLM's `AsyncEngineArgs`, by their names there; they win over everything here."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """More of what vLLM reads from the environment."""
     _engine: Any = field(default=None, init=False, repr=False)
     _chat: ChatPrompt | None = field(default=None, init=False, repr=False)
 
     async def warm(self) -> None:
         if self._engine is None:
-            for name, value in environment().items():
+            for name, value in (self.environment | environment()).items():
                 os.environ.setdefault(name, value)
             # Imports and starts for tens of seconds; the caller's loop has health checks to answer.
             self._engine, self._chat = await asyncio.to_thread(self._start)

@@ -1,0 +1,38 @@
+"""The files of cluster/: what they set is known to us and to vLLM."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import yaml
+
+from serve_app.settings import Settings
+
+FILES = sorted((Path(__file__).parent.parent / "cluster").glob("*.yaml"))
+
+
+def settings_of(file: Path) -> Settings:
+    (application,) = yaml.safe_load(file.read_text())["applications"]
+    assert application["import_path"] == "serve_app:graph"
+    return Settings.of(application["args"])
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_setting_of_a_cluster_file_is_known(file: Path) -> None:
+    assert settings_of(file).llm.engine == "vllm"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_every_engine_argument_is_one_of_vllms(file: Path) -> None:
+    from vllm import AsyncEngineArgs
+
+    given = settings_of(file).llm.options.get("engine_args", {})
+    assert set(given) <= {field.name for field in fields(AsyncEngineArgs)}
+
+
+def test_a_model_over_two_nodes_has_a_bundle_for_each_of_its_parts() -> None:
+    over_two = [llm for llm in (settings_of(file).llm for file in FILES) if llm.bundles]
+    assert over_two
+    for llm in over_two:
+        assert len(llm.bundles) == llm.options["engine_args"]["tensor_parallel_size"]
