@@ -16,6 +16,7 @@ async def created_at_the_end(suite: Suite) -> None:
     async with suite.line() as line:
         first = await put(line, message("One."))
         second = await put(line, message("Two.", "assistant"))
+        await line.fence()
         added = line.of(f"{ITEM}.added")
         expect([one.get("previous_item_id") for one in added] == [None, first], "the second does not follow the first")
         item = line.of(f"{ITEM}.done")[1]["item"]
@@ -76,6 +77,7 @@ async def every_role_is_taken(suite: Suite) -> None:
         items = [message("Be kind.", "system"), message("How is it?"), call, output, message("Sunny.", "assistant")]
         for item in items:
             await put(line, item)
+        await line.fence()
         kinds = [one["item"]["type"] for one in line.of(f"{ITEM}.done")]
         expect(kinds == [item["type"] for item in items], f"the items are {kinds}")
         completed_or_cut(await ask(line, "And tomorrow?"))

@@ -32,6 +32,7 @@ async def text_answer_comes_in_order(suite: Suite) -> None:
     output_item.done, response.done."""
     async with suite.line(**TEXT) as line:
         await put(line, message("Say hello."))
+        await line.fence()
         before = len(line.events)
         completed_or_cut(await answer(line))
         in_order(
@@ -125,6 +126,7 @@ async def out_of_band_leaves_no_items(suite: Suite) -> None:
     """conversation "none": the response's events with its metadata, conversation_id null, no conversation.item.*; the prompt is `input`."""
     async with suite.line(**TEXT) as line:
         await put(line, message(" ".join(["The tide comes in."] * 30)))
+        await line.fence()
         before = len(line.of(f"{ITEM}*"))
         own = [message("Say hello.")]
         response = completed_or_cut(await answer(line, conversation="none", input=own, metadata=METADATA))

@@ -68,6 +68,11 @@ class Invariants:
         """Ids of the responses that are not done yet."""
         return list(self._live)
 
+    @property
+    def unfinished(self) -> list[str]:
+        """Ids of the items that were added and are not done yet."""
+        return [item for item, done in self._added.items() if not done]
+
     def see(self, event: Event) -> None:
         kind = event["type"]
         if kind.startswith("conversation.item."):
@@ -85,8 +90,7 @@ class Invariants:
     def finish(self) -> None:
         """Call when the server has nothing more to say."""
         _check(not self._live, Rule.ONE_END, f"responses without response.done: {list(self._live)}")
-        open_items = [item for item, done in self._added.items() if not done]
-        _check(not open_items, Rule.ALL_DONE, f"items added and never done: {open_items}")
+        _check(not self.unfinished, Rule.ALL_DONE, f"items added and never done: {self.unfinished}")
 
     # --- the conversation ---------------------------------------------------------------------------------------------------------------
 

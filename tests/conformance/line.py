@@ -154,7 +154,9 @@ class Line:
             async with asyncio.timeout(self._patience_s), self._news:
                 while self.watch.live and self.closed is None:
                     await self._news.wait()
-        except TimeoutError:
+            if self.watch.unfinished:
+                await self.fence()
+        except (TimeoutError, Failed):
             pass  # told by `finish`
         if self.closed is None:
             self.watch.finish()

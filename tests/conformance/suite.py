@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from tests.conformance.invariants import Rule
@@ -128,6 +128,9 @@ class Suite:
             outcome, why = "failed", f"something is not there or not as expected: {unexpected!r}"
         return Result(one, outcome, why, time.monotonic() - began, tuple(self._lines))
 
+    def line_on(self, socket: ClientConnection) -> Line:
+        return Line(socket, self.options.patience_s)
+
     async def scene(self, play: Callable[["Suite"], Awaitable[T]]) -> T:
         """What `play` gives, had once for all checks that are about it. What went wrong in it fails each of them."""
         if play not in self._scenes:
@@ -171,7 +174,7 @@ class Suite:
             max_size=None,
             open_timeout=self.options.patience_s,
         ) as socket:
-            line = Line(socket, self.options.patience_s)
+            line = self.line_on(socket)
             self._lines.append(line)
             hearing = asyncio.create_task(line.hear())
             try:

@@ -35,6 +35,10 @@ class Watch:
     def live(self) -> list[str]:
         return self._invariants.live
 
+    @property
+    def unfinished(self) -> list[str]:
+        return self._invariants.unfinished
+
     def see(self, raw: str | bytes) -> Event | None:
         """The message as an event; None for what cannot be one."""
         self._seen += 1
