@@ -5,7 +5,7 @@ from typing import Any
 from tests.conformance.invariants import Event
 from tests.conformance.line import Line, expect
 
-BRIEF = {"instructions": "Answer in one short sentence.", "max_output_tokens": 40}
+BRIEF = {"instructions": "Answer in one short sentence.", "max_output_tokens": 24}
 """A session whose answers are short."""
 TEXT = {"output_modalities": ["text"], **BRIEF}
 PUSH_TO_TALK = {"audio": {"input": {"turn_detection": None}}}

@@ -1,12 +1,13 @@
 """Barge-in, by the server and by the client, and what was never heard."""
 
+import math
 from typing import Any
 
 from tests.conformance.asking import BRIEF, STORY, TEXT, ask, begin, completed_or_cut, ended, message, prompt_tokens, put
 from tests.conformance.checks_turns import BUFFER, ITEM, QUESTION
 from tests.conformance.invariants import Event
 from tests.conformance.line import Line, expect, in_order
-from tests.conformance.speech import say, sentence
+from tests.conformance.speech import say, sentence, spoken
 from tests.conformance.suite import Need, Suite, check
 
 LONG = {"output_modalities": ["audio"], "instructions": "You tell long stories.", "max_output_tokens": 160}
@@ -127,10 +128,12 @@ async def finished(suite: Suite) -> tuple[Line, Event, str]:
     """A short answer, spoken to its end, and the user's item before it."""
     async with suite.line(**BRIEF, output_modalities=["audio"], audio={"input": {"turn_detection": None}}) as line:
         user_id = await put(line, message("Say hello."))
-        response = completed_or_cut(await ended(line, await begin(line)))
+        response = completed_or_cut(await ended(line, await begin(line, max_output_tokens=12)))
         item_id = response["output"][0]["id"]
-        await line.send(f"{ITEM}.truncate", item_id=item_id, content_index=0, audio_end_ms=300)
-        await line.gets(f"{ITEM}.truncated")
+        whole_ms = math.ceil(len(spoken(line, response["id"])) / 48)
+        for played_ms in (whole_ms, 300):
+            await line.send(f"{ITEM}.truncate", item_id=item_id, content_index=0, audio_end_ms=played_ms)
+            await line.gets(f"{ITEM}.truncated")
         errors = {
             "user": await line.refused(f"{ITEM}.truncate", item_id=user_id, content_index=0, audio_end_ms=300),
             "index": await line.refused(f"{ITEM}.truncate", item_id=item_id, content_index=7, audio_end_ms=300),
@@ -141,6 +144,13 @@ async def finished(suite: Suite) -> tuple[Line, Event, str]:
         beyond = await line.gets("error", f"{ITEM}.truncated")
         await line.fence()
     return line, {**errors, "beyond": beyond}, item_id
+
+
+@check()
+async def truncate_takes_the_whole_answer(suite: Suite) -> None:
+    """truncate at the end of the audio, in milliseconds rounded up, is taken (openai-agents-python)."""
+    line, _, item_id = await suite.scene(finished)
+    expect(len(line.of(f"{ITEM}.truncated", item_id=item_id)) >= 2, "it is not answered with truncated")
 
 
 @check()

@@ -1,8 +1,10 @@
 """Items: where they are put, what they hold, how they go."""
 
+import base64
+
 from tests.conformance import speech
-from tests.conformance.asking import BRIEF, PUSH_TO_TALK, TEXT, ask, completed_or_cut, message, prompt_tokens, put
-from tests.conformance.checks_turns import BUFFER, ITEM, QUESTION, two_turns
+from tests.conformance.asking import BRIEF, PUSH_TO_TALK, STORY, TEXT, answer, ask, begin, completed_or_cut, message, prompt_tokens, put
+from tests.conformance.checks_turns import ASKED, BUFFER, ITEM, QUESTION, TRANSCRIBED, TRANSCRIPTION, two_turns
 from tests.conformance.invariants import LONGEST_MESSAGE
 from tests.conformance.line import expect, in_order
 from tests.conformance.suite import Need, Suite, check
@@ -138,6 +140,31 @@ async def spoken_items_are_retrieved(suite: Suite) -> None:
             audio = item["content"][0].get("audio") or ""
             expect(item["id"] == item_id and "transcript" in item["content"][0], f"the item has {list(item['content'][0])}")
             expect(len(audio) < LONGEST_MESSAGE, f"its audio has {len(audio)} characters")
+
+
+@check(Need.SPEECH, Need.WORDS)
+async def audio_in_an_item_is_heard(suite: Suite) -> None:
+    """A user's message with input_audio and no transcript is added like any item, and transcribed under its id."""
+    audio = base64.b64encode(speech.encoded(speech.recording(QUESTION))).decode()
+    item = {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": audio}]}
+    async with suite.line(**TEXT, audio={"input": {"transcription": TRANSCRIBED}}) as line:
+        item_id = await put(line, item)
+        heard = await line.gets(f"{TRANSCRIPTION}.completed")
+        expect(heard["item_id"] == item_id, f"completed names {heard['item_id']}, the item is {item_id}")
+        expect(ASKED in speech.words(heard["transcript"]), f"it heard {heard['transcript']!r}")
+        completed_or_cut(await answer(line))
+
+
+@check()
+async def items_in_the_making_are_retrieved(suite: Suite) -> None:
+    """retrieve of an answer that is being made gives the item (openai-agents-python asks after each transcription)."""
+    async with suite.line(**{**TEXT, "max_output_tokens": 60}) as line:
+        await put(line, message(STORY))
+        await begin(line)
+        item_id = (await line.gets("response.output_item.added"))["item"]["id"]
+        await line.send(f"{ITEM}.retrieve", item_id=item_id)
+        item = (await line.gets(f"{ITEM}.retrieved"))["item"]
+        expect((item["id"], item["role"]) == (item_id, "assistant"), f"the item is {item}")
 
 
 @check(Need.SPEECH)

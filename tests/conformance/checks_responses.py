@@ -101,6 +101,25 @@ async def max_output_tokens_cuts(suite: Suite) -> None:
 
 
 @check()
+async def inf_lifts_the_limit_of_the_session(suite: Suite) -> None:
+    """max_output_tokens "inf" of one response holds for it, whatever the session has."""
+    async with suite.line(**{**TEXT, "max_output_tokens": 8}) as line:
+        await put(line, message(STORY))
+        await begin(line, max_output_tokens="inf")
+        told = line.of("response.created")[0]["response"]["max_output_tokens"]
+        expect(told == "inf", f"max_output_tokens is {told!r}")
+
+
+@check()
+async def metadata_of_16_pairs(suite: Suite) -> None:
+    """16 pairs of metadata are taken, with keys of 64 and values of 512 characters."""
+    pairs = {f"{n:064}": "v" * 512 for n in range(16)}
+    async with suite.line(**TEXT) as line:
+        await begin(line, metadata=pairs)
+        expect(line.of("response.created")[0]["response"]["metadata"] == pairs, "the metadata is not echoed")
+
+
+@check()
 async def usage_adds_up(suite: Suite) -> None:
     """total_tokens is input plus output, both counted, in every response."""
     async with suite.line(**TEXT) as line:

@@ -4,7 +4,7 @@ import json
 import time
 from typing import Any
 
-from tests.conformance.asking import BRIEF, TEXT, ask, completed
+from tests.conformance.asking import BRIEF, TEXT, ask
 from tests.conformance.invariants import Event
 from tests.conformance.line import Line, expect
 from tests.conformance.suite import Skipped, Suite, add, check
@@ -236,50 +236,26 @@ async def bounds_are_taken(suite: Suite) -> None:
             expect((await line.update(max_output_tokens=most))["max_output_tokens"] == most, f"{most!r} was not set")
 
 
-_FIRST_UPDATES: dict[str, dict[str, Any]] = {
-    "openai-agents-python": {
-        "model": "gpt-realtime-2.1", "output_modalities": ["audio"],
-        "audio": {
-            "input": {
-                "format": {"type": "audio/pcm", "rate": 24000}, "transcription": {"model": "gpt-4o-mini-transcribe"},
-                "turn_detection": {"type": "semantic_vad", "interrupt_response": True},
-            },
-            "output": {"format": {"type": "audio/pcm", "rate": 24000}, "voice": "ash"},
-        },
-    },
-    "livekit": {
-        "model": "gpt-realtime", "output_modalities": ["audio"], "tool_choice": "auto", "max_output_tokens": "inf", "tracing": None,
-        "audio": {
-            "input": {
-                "format": {"type": "audio/pcm", "rate": 24000}, "noise_reduction": None,
-                "transcription": {"model": "gpt-4o-mini-transcribe"},
-                "turn_detection": {"type": "semantic_vad", "eagerness": "medium", "create_response": True, "interrupt_response": True},
-            },
-            "output": {"format": {"type": "audio/pcm", "rate": 24000}, "voice": "marin", "speed": 1.0},
-        },
-    },
-    "pipecat": {
-        "instructions": "You are helpful.", "tools": [TOOL],
-        "audio": {"input": {"transcription": {"model": "gpt-4o-transcribe"}, "turn_detection": {"type": "semantic_vad"}}},
-    },
-}  # fmt: skip
-
-
-def _first_update(client: str, session: dict[str, Any]) -> None:
-    async def run(suite: Suite) -> None:
-        async with suite.line() as line:
-            detection = (await line.update(**session))["audio"]["input"]["turn_detection"]
-            expect(detection["interrupt_response"] is True, f"interrupt_response is {detection['interrupt_response']!r}")
-
-    add(f"session.first update of {client}", f"what {client} asks for first is taken; interrupt_response is echoed true", run)
-
-
-for _client, _session in _FIRST_UPDATES.items():
-    _first_update(_client, _session)
+@check()
+async def hints_for_transcription(suite: Suite) -> None:
+    """audio.input.transcription takes language, prompt and keywords."""
+    hints = {"model": "gpt-4o-transcribe", "language": "en", "prompt": "A talk about geography.", "keywords": ["France"]}
+    async with suite.line() as line:
+        told = (await line.update(audio={"input": {"transcription": hints}}))["audio"]["input"]["transcription"]
+        expect((told["language"], told["prompt"]) == ("en", hints["prompt"]), f"transcription is {told}")
 
 
 @check()
-async def answers_after_an_update(suite: Suite) -> None:
-    """A session that was updated answers."""
-    async with suite.line(**TEXT) as line:
-        completed(await ask(line, "Say hello.", max_output_tokens="inf"))
+async def a_voice_by_its_id(suite: Suite) -> None:
+    """audio.output.voice may be {id}."""
+    async with suite.line() as line:
+        expect((await line.update(audio={"output": {"voice": {"id": "marin"}}}))["audio"]["output"]["voice"], "the session has no voice")
+
+
+@check()
+async def tracing_truncation_and_include(suite: Suite) -> None:
+    """tracing, truncation and include are taken and echoed."""
+    asked = {"tracing": "auto", "truncation": "disabled", "include": ["item.input_audio_transcription.logprobs"]}
+    async with suite.line() as line:
+        told = await line.update(**asked)
+        expect({name: told[name] for name in asked} == asked, f"they are {[told[name] for name in asked]}")

@@ -4,7 +4,7 @@ from importlib import import_module
 
 from tests.conformance.suite import CHECKS as CHECKS
 
-GROUPS = ("session", "turns", "hearing", "detection", "interruption", "items", "responses", "tools", "errors", "access")
+GROUPS = ("session", "clients", "turns", "hearing", "detection", "interruption", "items", "responses", "tools", "errors", "access")
 for _group in GROUPS:
     import_module(f"tests.conformance.checks_{_group}")
 CHECKS.sort(key=lambda one: GROUPS.index(one.group))

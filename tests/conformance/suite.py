@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
 
 from tests.conformance.invariants import Rule
 from tests.conformance.line import Failed, Line
@@ -124,7 +123,7 @@ class Suite:
             outcome, why = "skipped", str(skipped)
         except Failed as failed:
             outcome, why = "failed", str(failed)
-        except (LookupError, TypeError, ValueError, AttributeError, OSError, WebSocketException) as unexpected:
+        except Exception as unexpected:  # whatever a server sends may break a check's expectations; the others go on
             outcome, why = "failed", f"something is not there or not as expected: {unexpected!r}"
         return Result(one, outcome, why, time.monotonic() - began, tuple(self._lines))
 
