@@ -9,7 +9,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
 from tests.conformance.asking import TEXT, ask, completed_or_cut
-from tests.conformance.checks_turns import BUFFER, ITEM, QUESTION, TRANSCRIBED, TRANSCRIPTION
+from tests.conformance.checks_turns import BUFFER, ITEM, QUESTION, TRANSCRIBED, TRANSCRIPTION, transcript
 from tests.conformance.line import Line, expect, in_order
 from tests.conformance.speech import say, sentence
 from tests.conformance.suite import Need, Skipped, Suite, check
@@ -26,7 +26,7 @@ async def transcribing(suite: Suite) -> Line:
     async with suite.line(INTENT) as line:
         await line.update(audio={"input": {"transcription": TRANSCRIBED, "turn_detection": {"type": "server_vad"}}})
         await say(line, sentence(QUESTION))
-        await line.gets(f"{TRANSCRIPTION}.completed")
+        await transcript(line)
         await line.refused("response.create")
         await line.fence()
     return line

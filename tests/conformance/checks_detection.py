@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.conformance import speech
 from tests.conformance.asking import TEXT, ask, completed_or_cut, ended
-from tests.conformance.checks_turns import BUFFER, ITEM, QUESTION, TRANSCRIBED, TRANSCRIPTION
+from tests.conformance.checks_turns import BUFFER, ITEM, QUESTION, TRANSCRIBED, TRANSCRIPTION, transcript
 from tests.conformance.line import Line, expect, in_order
 from tests.conformance.speech import say, sentence
 from tests.conformance.suite import Need, Suite, add, check
@@ -159,7 +159,7 @@ async def _heard_in(suite: Suite, form: str) -> Line:
     heard = {"format": {"type": form}, "transcription": TRANSCRIBED, "turn_detection": {"type": "server_vad", "create_response": False}}
     async with suite.line(audio={"input": heard}) as line:
         await say(line, sentence(QUESTION, form), form)
-        await line.gets(f"{TRANSCRIPTION}.completed", f"{TRANSCRIPTION}.failed")
+        await transcript(line)
     return line
 
 
@@ -183,8 +183,8 @@ def _input_format(form: str) -> None:
         expect(start <= speech.BEFORE_S + 0.3 and words_end - 0.3 <= end <= words_end + 1, f"speech is from {start:.2f} to {end:.2f} s")
 
     async def is_right(suite: Suite) -> None:
-        transcript = (await suite.scene(_SCENES[form])).of(f"{TRANSCRIPTION}.completed")[0]["transcript"]
-        expect("capital" in speech.words(transcript), f"it heard {transcript!r}")
+        heard = (await suite.scene(_SCENES[form])).of(f"{TRANSCRIPTION}.completed")[0]["transcript"]
+        expect("capital" in speech.words(heard), f"it heard {heard!r}")
 
     short = form.removeprefix("audio/")
     add(f"detection.hears {short}", f"speech in {form} (8000 Hz) is found where it is", starts_and_stops, [Need.SPEECH])

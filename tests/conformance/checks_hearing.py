@@ -2,7 +2,7 @@
 
 from tests.conformance import speech
 from tests.conformance.asking import BRIEF, PUSH_TO_TALK, answer, completed_or_cut, ended
-from tests.conformance.checks_turns import ASKED, BUFFER, ITEM, QUESTION, TRANSCRIBED, TRANSCRIPTION, two_turns, user_item
+from tests.conformance.checks_turns import ASKED, BUFFER, ITEM, QUESTION, TRANSCRIBED, TRANSCRIPTION, transcript, two_turns, user_item
 from tests.conformance.line import Line, expect, in_order
 from tests.conformance.speech import say, sentence
 from tests.conformance.suite import Need, Suite, check
@@ -68,7 +68,7 @@ async def pushed(suite: Suite) -> Line:
     async with suite.line(**BRIEF, output_modalities=["text"], audio=heard) as line:
         await say(line, sentence(QUESTION))
         await line.send(f"{BUFFER}.commit")
-        await line.gets(f"{TRANSCRIPTION}.completed", f"{TRANSCRIPTION}.failed")
+        await transcript(line)
         await line.fence()
         expect(not line.of("response.*"), "there is a response before it was asked for")
         await answer(line)
@@ -88,8 +88,8 @@ async def push_to_talk_comes_in_order(suite: Suite) -> None:
 @check(Need.SPEECH, Need.WORDS)
 async def push_to_talk_is_heard(suite: Suite) -> None:
     """What was committed is transcribed."""
-    transcript = (await suite.scene(pushed)).of(f"{TRANSCRIPTION}.completed")[0]["transcript"]
-    expect(ASKED in speech.words(transcript), f"it heard {transcript!r}")
+    heard = (await suite.scene(pushed)).of(f"{TRANSCRIPTION}.completed")[0]["transcript"]
+    expect(ASKED in speech.words(heard), f"it heard {heard!r}")
 
 
 @check()

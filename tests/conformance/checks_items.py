@@ -4,7 +4,7 @@ import base64
 
 from tests.conformance import speech
 from tests.conformance.asking import BRIEF, PUSH_TO_TALK, STORY, TEXT, answer, ask, begin, completed_or_cut, message, prompt_tokens, put
-from tests.conformance.checks_turns import ASKED, BUFFER, ITEM, QUESTION, TRANSCRIBED, TRANSCRIPTION, two_turns
+from tests.conformance.checks_turns import ASKED, BUFFER, ITEM, QUESTION, TRANSCRIBED, transcript, two_turns
 from tests.conformance.invariants import LONGEST_MESSAGE
 from tests.conformance.line import expect, in_order
 from tests.conformance.suite import Need, Suite, check
@@ -149,7 +149,7 @@ async def audio_in_an_item_is_heard(suite: Suite) -> None:
     item = {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": audio}]}
     async with suite.line(**TEXT, audio={"input": {"transcription": TRANSCRIBED}}) as line:
         item_id = await put(line, item)
-        heard = await line.gets(f"{TRANSCRIPTION}.completed")
+        heard = await transcript(line)
         expect(heard["item_id"] == item_id, f"completed names {heard['item_id']}, the item is {item_id}")
         expect(ASKED in speech.words(heard["transcript"]), f"it heard {heard['transcript']!r}")
         completed_or_cut(await answer(line))

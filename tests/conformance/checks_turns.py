@@ -28,8 +28,15 @@ async def two_turns(suite: Suite) -> Line:
 async def _turn(line: Line) -> None:
     await say(line, sentence(QUESTION))
     created = await line.gets("response.created")
-    await line.gets(f"{TRANSCRIPTION}.completed", f"{TRANSCRIPTION}.failed")
+    await transcript(line)
     await ended(line, created["response"]["id"])
+
+
+async def transcript(line: Line) -> Event:
+    """The next transcription, completed."""
+    heard = await line.gets(f"{TRANSCRIPTION}.completed", f"{TRANSCRIPTION}.failed")
+    expect(heard["type"] == f"{TRANSCRIPTION}.completed", f"the transcription failed: {heard.get('error')}")
+    return heard
 
 
 def user_item(line: Line, turn: int = 0) -> str:

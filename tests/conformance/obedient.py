@@ -63,6 +63,9 @@ class ObedientEar:
     def begin(self, hints: Hints) -> dict[str, Any]:
         return {"fails": hints.prompt == "fail", "samples": 0}
 
+    def fork(self, stream: dict[str, Any]) -> dict[str, Any]:
+        return dict(stream)
+
     def step(self, due: list[Due]) -> list[Hypothesis | Exception]:
         return [self._hear(one) for one in due]
 

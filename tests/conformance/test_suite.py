@@ -11,16 +11,12 @@ from tests.clients.test_agents_node import node  # noqa: F401
 from tests.conformance import obedient, report
 from tests.conformance.__main__ import GIVEN, main, run
 from tests.conformance.every import CHECKS
+from tests.conformance.invariants import Rule
 from tests.conformance.suite import Check, Need, Options, Suite
 from tests.fake_server import serving
 
 ELSEWHERE = {Need.KEY, Need.SHORT_SESSION, Need.PLACES}
 """What needs a server of its own: the last tests here."""
-NOT_YET = {
-    "interruption.truncate-beyond-the-audio-is-refused": "a truncate beyond the end keeps everything, without an error",
-    "responses.inf-lifts-the-limit-of-the-session": "inf of one response is taken for not said: the session's limit holds",
-    "always.agents-js": "transcription.failed carries param null, where the package wants none or a string",
-}
 HERE = [one for one in CHECKS if not ELSEWHERE & set(one.needs)]
 
 
@@ -40,9 +36,7 @@ def suite() -> Iterator[Suite]:
 
 
 @pytest.mark.parametrize("one", HERE, ids=lambda one: one.name)
-async def test_it_holds(suite: Suite, one: Check, request: pytest.FixtureRequest) -> None:
-    if one.name in NOT_YET:
-        request.applymarker(pytest.mark.xfail(reason=NOT_YET[one.name], strict=True))
+async def test_it_holds(suite: Suite, one: Check) -> None:
     result = await suite.run(one)
     if result.outcome == "skipped":
         pytest.skip(result.why)
@@ -52,9 +46,9 @@ async def test_it_holds(suite: Suite, one: Check, request: pytest.FixtureRequest
 
 
 async def test_every_message_fits_the_schema_of_the_javascript_client(suite: Suite, node: str) -> None:  # noqa: F811
-    rows = {row.name: row for row in await run(suite.options, HERE)}
-    failed = {name: row.why for name, row in rows.items() if row.outcome == "failed"}
-    assert failed.keys() == NOT_YET.keys(), failed
+    rows = await run(suite.options, HERE)
+    assert {row.name: row.why for row in rows if row.outcome == "failed"} == {}
+    assert rows[-1].rule == Rule.AGENTS_JS and rows[-1].outcome == "passed"
 
 
 def test_the_command_writes_its_reports(suite: Suite, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
