@@ -48,8 +48,10 @@ def fake_engines(
 def serving(max_sessions: int = 4, engines: Engines | None = None, **settings: Any) -> Iterator[str]:
     """Gives its http address. Utterances are heard as `HEARD`, one after the other, and answered with `ANSWERS`, or as `engines` do."""
     listener = socket.create_server(("127.0.0.1", 0))
-    app = partial(_app, max_sessions, engines or fakes(), settings)
-    server = uvicorn.Server(uvicorn.Config(app, factory=True, log_level="warning", ws="websockets-sansio"))
+    typed = Settings.of({"profile": "fake", **settings})
+    app = partial(_app, max_sessions, engines or fakes(), typed)
+    longest = 2 * typed.session.max_message_bytes  # as patches/uvicorn_limits.py has it
+    server = uvicorn.Server(uvicorn.Config(app, factory=True, log_level="warning", ws="websockets-sansio", ws_max_size=longest))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
@@ -71,9 +73,9 @@ def fakes(**changed: Any) -> Engines:
     return replace(engines, **changed)
 
 
-def _app(max_sessions: int, engines: Engines, settings: dict[str, Any]) -> object:
-    options = SessionOptions(Served("small", "ear", "af_heart", VOICES))
-    front = Front(engines, options, Settings.of({"profile": "fake", **settings}), Admission(max_sessions))
+def _app(max_sessions: int, engines: Engines, settings: Settings) -> object:
+    options = SessionOptions(Served("small", "ear", "af_heart", engines.text_to_speech.voices), longest_s=settings.session.max_s)
+    front = Front(engines, options, settings, Admission(max_sessions))
     return application(front, _nothing_wrong, _counts)
 
 
