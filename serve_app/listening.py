@@ -5,71 +5,22 @@
 An utterance is due when it has `step_samples` new samples, or when its end has come. What is due within `gather_s` takes one step
 together, because a GPU is filled by batches. Ends go first, in a step of their own: somebody waits for a final, nobody for a partial.
 When nothing is due nothing runs: the scheduler is a task that ends, so silent sessions cost nothing.
-
-What one session does cannot harm another: each has bounds on what it may store, and one that goes beyond them fails alone.
 """
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from serve_app.audio import NO_PCM
-from serve_app.engines import (
-    HEARING_RATE,
-    Audio,
-    Begin,
-    Drop,
-    Due,
-    End,
-    Failed,
-    Final,
-    HearingMessage,
-    HearingResult,
-    Hints,
-    Hypothesis,
-    Partial,
-    Pcm,
-    Recogniser,
-)
-from serve_app.errors import EngineBusy, EngineFailed, EngineGone
+from serve_app.ears import Limits as Limits
+from serve_app.ears import SessionEar, Utterance
+from serve_app.engines import Due, Hypothesis, Recogniser
+from serve_app.errors import EngineBusy, EngineFailed
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    gather_s: float = 0.003
-    """How long what is due waits for others to share its step. 0: until the event loop has gone round once."""
-    longest_s: float = 600.0
-    """Audio of one utterance; a longer one fails."""
-    partials_at_once: int = 64
-    """Utterances in one step that only wants partials, the longest waiting first. Small for a model that takes them one after the other:
-    a final waits for the step under way."""
-    sessions: int | None = None
-    """`open` raises `EngineBusy` beyond it."""
-    open_utterances: int = 64
-    """Of one session, those whose result was not read included; beyond it the session is lost."""
-
-
-@dataclass(eq=False, slots=True)
-class _Utterance:
-    name: str
-    ear: "_Ear"
-    hints: Hints
-    stream: Any = None
-    """What `Recogniser.begin` gave; None before the first step."""
-    chunks: list[Pcm] = field(default_factory=list)
-    new_samples: int = 0
-    samples: int = 0
-    ended: bool = False
-    said: tuple[str, int] = ("", 0)
-    """Text and stable characters of the last partial: the same one is not sent twice."""
 
 
 class Listening:
@@ -79,8 +30,8 @@ class Listening:
         self._recogniser = recogniser
         self.limits = limits or Limits()
         self._worker = ThreadPoolExecutor(1, "recogniser")
-        self._ears: set[_Ear] = set()
-        self._due: dict[_Utterance, None] = {}
+        self._ears: set[SessionEar] = set()
+        self._due: dict[Utterance, None] = {}
         self._scheduler: asyncio.Task[None] | None = None
 
     @property
@@ -105,10 +56,10 @@ class Listening:
     async def warm(self) -> None:
         await self._recogniser.warm()
 
-    async def open(self, session_id: str) -> "_Ear":
+    async def open(self, session_id: str) -> "SessionEar":
         if self.limits.sessions is not None and len(self._ears) >= self.limits.sessions:
             raise EngineBusy(f"speech-to-text already hears {len(self._ears)} sessions")
-        ear = _Ear(self, session_id)
+        ear = SessionEar(self, session_id)
         self._ears.add(ear)
         return ear
 
@@ -119,10 +70,10 @@ class Listening:
         await self.idle()
         self._worker.shutdown()
 
-    def forget(self, ear: "_Ear") -> None:
+    def forget(self, ear: "SessionEar") -> None:
         self._ears.discard(ear)
 
-    def consider(self, utterance: _Utterance) -> None:
+    def consider(self, utterance: Utterance) -> None:
         """Something came for the utterance: see that it is stepped if that made it due."""
         step = self._recogniser.step_samples
         if utterance.ended or 0 < step <= utterance.new_samples:
@@ -130,7 +81,7 @@ class Listening:
             if self._scheduler is None:
                 self._scheduler = asyncio.create_task(self._schedule(), name="listening")
 
-    def withdraw(self, utterance: _Utterance) -> None:
+    def withdraw(self, utterance: Utterance) -> None:
         self._due.pop(utterance, None)
 
     async def _schedule(self) -> None:
@@ -142,7 +93,7 @@ class Listening:
         finally:
             self._scheduler = None
 
-    def _take(self) -> list[tuple[_Utterance, Due]]:
+    def _take(self) -> list[tuple[Utterance, Due]]:
         ended = [utterance for utterance in self._due if utterance.ended]
         chosen = ended or list(self._due)[: self.limits.partials_at_once]
         batch = []
@@ -153,7 +104,7 @@ class Listening:
             batch.append((utterance, Due(utterance.stream, pcm, utterance.ended)))
         return batch
 
-    async def _step(self, batch: list[tuple[_Utterance, Due]]) -> None:
+    async def _step(self, batch: list[tuple[Utterance, Due]]) -> None:
         loop = asyncio.get_running_loop()
         try:
             answers = await loop.run_in_executor(self._worker, _step_all, self._recogniser, batch)
@@ -165,119 +116,7 @@ class Listening:
             utterance.ear.answer(utterance, due.last, answer)
 
 
-class _Ear:
-    def __init__(self, listening: Listening, session_id: str) -> None:
-        self.session_id = session_id
-        self.open: dict[str, _Utterance] = {}
-        self._listening = listening
-        self.unread: deque[HearingResult] = deque()
-        """Results that were not read yet."""
-        self._news = asyncio.Event()
-        self._closed = False
-        self._lost = ""
-
-    def send(self, message: HearingMessage) -> None:
-        """A `Begin` of an utterance that is open drops it and starts afresh; other messages about one that is not open are ignored, for
-        it may just have failed. Samples are not copied: they must not be changed afterwards."""
-        if self._lost:
-            raise EngineGone(self._lost)
-        if self._closed:
-            return
-        if isinstance(message, Begin):
-            self._begin(message)
-        elif isinstance(message, Drop):
-            self._drop(message.utterance)
-            self.unread = deque(known for known in self.unread if known.utterance != message.utterance)
-        elif (utterance := self.open.get(message.utterance)) is not None:
-            self._continue(utterance, message)
-
-    async def results(self) -> AsyncIterator[HearingResult]:
-        while True:
-            while self.unread:
-                yield self.unread.popleft()
-            if self._lost:
-                raise EngineGone(self._lost)
-            if self._closed:
-                return
-            self._news.clear()
-            await self._news.wait()
-
-    async def close(self) -> None:
-        self._closed = True
-        self.unread.clear()
-        self._leave()
-
-    def lose(self, reason: str) -> None:
-        """The session is over, and not by its own wish."""
-        self._lost = reason
-        self.unread.clear()
-        self._leave()
-
-    def answer(self, utterance: _Utterance, last: bool, answer: Hypothesis | Exception) -> None:
-        """What a step gave for it; nothing happens when it was dropped meanwhile."""
-        if self.open.get(utterance.name) is not utterance:
-            return
-        if isinstance(answer, Exception):
-            self._finish(utterance, Failed(utterance.name, str(answer) or type(answer).__name__))
-        elif last:
-            audio_s = utterance.samples / HEARING_RATE
-            self._finish(utterance, Final(utterance.name, answer.text, audio_s, answer.words, answer.language))
-        elif (said := (answer.text, answer.stable_chars)) != utterance.said:
-            utterance.said = said
-            self._tell(Partial(utterance.name, *said))
-
-    def _begin(self, message: Begin) -> None:
-        self._drop(message.utterance)
-        if len(self.open) + len(self.unread) >= self._listening.limits.open_utterances:
-            self.lose(f"session {self.session_id} has too many open utterances and unread results")
-            raise EngineGone(self._lost)
-        self.open[message.utterance] = _Utterance(message.utterance, self, message.hints)
-
-    def _continue(self, utterance: _Utterance, message: Audio | End) -> None:
-        if utterance.ended:
-            return
-        if isinstance(message, Audio):
-            self._add(utterance, message.pcm)
-        else:
-            utterance.ended = True
-            self._listening.consider(utterance)
-
-    def _add(self, utterance: _Utterance, pcm: Pcm) -> None:
-        utterance.samples += len(pcm)
-        if utterance.samples > self._listening.limits.longest_s * HEARING_RATE:
-            self._finish(utterance, Failed(utterance.name, f"an utterance may have {self._listening.limits.longest_s:g} s of audio"))
-            return
-        utterance.chunks.append(pcm)
-        utterance.new_samples += len(pcm)
-        self._listening.consider(utterance)
-
-    def _finish(self, utterance: _Utterance, result: Final | Failed) -> None:
-        del self.open[utterance.name]
-        self._listening.withdraw(utterance)
-        self._tell(result)
-
-    def _drop(self, name: str) -> None:
-        if (utterance := self.open.pop(name, None)) is not None:
-            self._listening.withdraw(utterance)
-            self._forget_partial(name)
-
-    def _tell(self, result: HearingResult) -> None:
-        # A result makes the utterance's unread partial worthless, so a slow reader stores one result an utterance.
-        self._forget_partial(result.utterance)
-        self.unread.append(result)
-        self._news.set()
-
-    def _forget_partial(self, name: str) -> None:
-        self.unread = deque(known for known in self.unread if not (isinstance(known, Partial) and known.utterance == name))
-
-    def _leave(self) -> None:
-        for name in list(self.open):
-            self._drop(name)
-        self._listening.forget(self)
-        self._news.set()
-
-
-def _step_all(recogniser: Recogniser, batch: list[tuple[_Utterance, Due]]) -> Sequence[Hypothesis | Exception]:
+def _step_all(recogniser: Recogniser, batch: list[tuple[Utterance, Due]]) -> Sequence[Hypothesis | Exception]:
     """In the worker thread. A `begin` that fails concerns its utterance alone."""
     failed: dict[int, Exception] = {}
     for number, (utterance, due) in enumerate(batch):
