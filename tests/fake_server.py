@@ -72,7 +72,7 @@ def fakes(**changed: Any) -> Engines:
 
 
 def _app(max_sessions: int, engines: Engines, settings: dict[str, Any]) -> object:
-    options = SessionOptions(Served("small", "ear", "af_heart", VOICES))
+    options = SessionOptions(Served("small", "ear", "af_heart", engines.text_to_speech.voices))
     front = Front(engines, options, Settings.of({"profile": "fake", **settings}), Admission(max_sessions))
     return application(front, _nothing_wrong, _counts)
 

@@ -2,7 +2,7 @@
 
 The `openai` package (Apache-2.0) makes the requests, reads server-sent events and closes the connection when it is told to. Its own
 retries are off: they end once an answer has begun, and a time-out for each read cannot tell a model that thinks from a line that is cut.
-Nothing of its environment is used (OPENAI_API_KEY and its like): a key goes only to the endpoint for which it was named.
+Its environment is not used (OPENAI_API_KEY and its like): a key goes only to the endpoint for which it was named.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ Piece = TypeVar("Piece")
 
 FIRST_WAIT_S = 0.25
 """Before the second try; doubled for each further one."""
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+NO_KEY = "none"
+"""What is sent where no key is named: the package insists on one."""
 TEMPORARY = {408, 409, 425, 429, 500, 502, 503, 504}
 """Status codes after which the same request may succeed."""
 LONGEST_SAID = 300
@@ -71,6 +74,11 @@ class Endpoint:
     """Further tries, before the first piece of an answer only: what was said cannot be taken back."""
     _client: AsyncOpenAI | None = field(default=None, init=False, repr=False)
 
+    def __post_init__(self) -> None:
+        if self.api_key_env and not VARIABLE.fullmatch(self.api_key_env):
+            # Not shown: it may be the key itself.
+            raise SettingsError("api_key_env is no name of an environment variable; name the one that holds the key")
+
     @property
     def key(self) -> str:
         """Empty where none is wanted. Raises `EngineFailed` where the variable is not set."""
@@ -94,14 +102,14 @@ class Endpoint:
             from openai import AsyncOpenAI, Omit
 
             self.require_address()
-            key = self.key
-            withheld: Any = {"OpenAI-Organization": Omit(), "OpenAI-Project": Omit(), **({} if key else {"Authorization": Omit()})}
+            key = self.key or NO_KEY
+            headers: Any = {"Authorization": f"Bearer {key}", "OpenAI-Organization": Omit(), "OpenAI-Project": Omit()}
             self._client = AsyncOpenAI(
                 base_url=self.base_url,
-                api_key=key or "none",
+                api_key=key,
                 max_retries=0,
                 timeout=httpx2.Timeout(None, connect=self.timeouts.connect_s),
-                default_headers=withheld,
+                default_headers=headers,
             )
         return self._client
 
