@@ -171,6 +171,7 @@ class Endpoint:
     @contextmanager
     def translated(self, late: str) -> Iterator[None]:
         """`late`: what the endpoint did when time ran out."""
+        import httpx2
         import openai
 
         try:
@@ -181,7 +182,7 @@ class Endpoint:
             raise EngineGone(f"{self.base_url} {late}") from error
         except openai.APIStatusError as error:
             raise self._refused(error) from error
-        except openai.APIConnectionError as error:
+        except (openai.APIConnectionError, httpx2.TransportError) as error:  # the latter where bytes are streamed
             raise EngineGone(f"the connection to {self.base_url} failed ({_cause(error)}): see that a server answers there") from error
         except openai.APIError as error:
             raise _kind(error)(f"{self.base_url} broke its answer off: {_short(error.message)}") from error
@@ -202,6 +203,7 @@ class Endpoint:
 
 def _wait_s(error: Exception, number: int) -> float | None:
     """How long to wait before try `number` + 2; None when a second try would be as vain."""
+    from httpx2 import TransportError
     from openai import APIConnectionError, APIStatusError
 
     backoff_s = FIRST_WAIT_S * 2.0**number
@@ -212,7 +214,7 @@ def _wait_s(error: Exception, number: int) -> float | None:
             return float(error.response.headers.get("retry-after", backoff_s))
         except ValueError:  # a date
             return backoff_s
-    return backoff_s if isinstance(error, APIConnectionError) else None
+    return backoff_s if isinstance(error, APIConnectionError | TransportError) else None
 
 
 def _kind(error: Any) -> type[EngineFailed]:
