@@ -222,7 +222,8 @@ class RivaSpeech:
 
     async def speak(self, speech: Speech) -> AsyncIterator[Sound]:
         if speech.voice not in self.voices:
-            raise UnknownVoice(f"{speech.voice!r} is not a voice of {self.address}; there are {', '.join(self.voices)}")
+            unknown = next((name for name in speech.voice.split("+") if name not in self.voices), speech.voice)
+            raise UnknownVoice(f"{unknown!r} is not a voice of {self.address}; there are {', '.join(self.voices)}, and none can be mixed")
         if not speech.text.strip():
             return
         samples, step = BareSamples(), self.sample_rate // SOUNDS_A_SECOND
@@ -256,7 +257,7 @@ class RivaSpeech:
         with self._line.translated():
             headers = self._line.headers()
             await self._line.ready()
-            return RivaSpeechSynthesisStub(self._line.channel()).SynthesizeOnline(request, metadata=headers)
+            return RivaSpeechSynthesisStub(self._line.channel()).SynthesizeOnline([request], metadata=headers)
 
     def _text(self, speech: Speech) -> str:
         if not self.ssml or speech.speed == 1.0:

@@ -1,7 +1,7 @@
 """Contract tests take every engine of a kind from the registry, so a new one cannot be left out."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.util import find_spec
@@ -12,9 +12,9 @@ import pytest
 from deployments.engines import ELSEWHERE, ENGINES, create
 
 
-def every(kind: str, elsewhere: bool = True) -> list[Any]:
-    """Parameters for `pytest.mark.parametrize`: the names. `elsewhere`: also those whose model runs on another server."""
-    return [pytest.param(name, marks=_marks(name)) for name in ENGINES[kind] if elsewhere or name not in ELSEWHERE]
+def every(kind: str, but: Collection[str] = ()) -> list[Any]:
+    """Parameters for `pytest.mark.parametrize`: the names. `but`: those of which this cannot be wanted."""
+    return [pytest.param(name, marks=_marks(name)) for name in ENGINES[kind] if name not in but]
 
 
 def _marks(name: str) -> Any:
@@ -23,12 +23,13 @@ def _marks(name: str) -> Any:
     return () if name == "fake" or name in ELSEWHERE else pytest.mark.weights
 
 
-def options_for(name: str, request: pytest.FixtureRequest) -> dict[str, Any]:
+def options_for(kind: str, name: str, request: pytest.FixtureRequest) -> dict[str, Any]:
     """Where an engine whose model runs elsewhere finds the server that tests start for it (conftest.py)."""
     if name not in ELSEWHERE:
         return {}
     if name == "riva":
-        return {"address": request.getfixturevalue("riva_address")}
+        spoken = {"voices": ("af_heart", "af_bella"), "ssml": True} if kind == "text_to_speech" else {}
+        return {"address": request.getfixturevalue("riva_address"), **spoken}
     return {"base_url": request.getfixturevalue("own_endpoint"), "model": "small"}
 
 
@@ -39,7 +40,7 @@ async def at_hand(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[An
     if name not in ELSEWHERE:
         yield await asyncio.to_thread(warmed, kind, name)
         return
-    engine = create(kind, name, **options_for(name, request))
+    engine = create(kind, name, **options_for(kind, name, request))
     try:
         await engine.warm()
         yield engine

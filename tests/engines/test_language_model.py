@@ -39,7 +39,7 @@ async def started():
 @pytest_asyncio.fixture(loop_scope="module", params=every("language_model"))
 async def model(request, started):
     if request.param not in started:
-        started[request.param] = create("language_model", request.param, **options_for(request.param, request))
+        started[request.param] = create("language_model", request.param, **options_for("language_model", request.param, request))
         await started[request.param].warm()
     return started[request.param]
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 
-from deployments.engines import create
+from deployments.engines import ELSEWHERE, create
 from serve_app.engines import HEARING_RATE, Audio, Begin, Drop, Due, End, Failed, Final, Hints, Partial
 from serve_app.errors import EngineFailed
 from serve_app.listening import Limits
@@ -23,7 +23,7 @@ async def recogniser(request):
         yield engine
 
 
-@pytest.fixture(params=every("recogniser", elsewhere=False))
+@pytest.fixture(params=every("recogniser", but=ELSEWHERE))
 def stepping(request):
     """One that is stepped in this process."""
     return warmed("recogniser", request.param)
