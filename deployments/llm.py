@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-from deployments.engines import create
+from deployments.engines import ELSEWHERE, create
 from deployments.health import check
 from serve_app.engines import Prompt, ReplyPiece
 from serve_app.settings import LanguageModelSettings
@@ -18,7 +18,7 @@ YIELDS = 10
 class LanguageModel:
     async def __init__(self, settings: LanguageModelSettings) -> None:  # type: ignore[misc]  # Serve awaits it
         self._settings = settings
-        if not settings.num_gpus:
+        if not settings.num_gpus and settings.engine not in ELSEWHERE:
             os.nice(YIELDS)  # before the engine starts processes, which inherit it
         self._engine = create("language_model", settings.engine, **_options(settings))
         await self._engine.warm()

@@ -1,4 +1,4 @@
-"""Speech-to-text as a deployment: one recogniser a replica, which steps for all its sessions; their audio comes on sockets (lease.py)."""
+"""Speech-to-text as a deployment: one recogniser a replica, which hears for all its sessions; their audio comes on sockets (lease.py)."""
 
 from collections.abc import AsyncIterator
 
@@ -7,14 +7,15 @@ import ray
 from deployments.engines import create
 from deployments.health import check
 from deployments.lease import EarServer, Place
-from serve_app.listening import Limits, Listening
+from serve_app.ears import Limits
+from serve_app.listening_apart import speech_to_text
 from serve_app.settings import SpeechToTextSettings
 
 
 class SpeechToText:
     async def __init__(self, settings: SpeechToTextSettings) -> None:  # type: ignore[misc]  # Serve awaits it
         self._engine = create("recogniser", settings.engine, **settings.options)
-        listening = Listening(self._engine, Limits(partials_at_once=settings.partials_at_once))
+        listening = speech_to_text(self._engine, Limits(partials_at_once=settings.partials_at_once))
         await listening.warm()
         self._ears = EarServer(listening, ray.util.get_node_ip_address(), settings.max_sessions)
         await self._ears.start()

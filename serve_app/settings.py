@@ -2,7 +2,7 @@
 
 A setting is named by its dotted path: `serve run serve_app:graph profile=cpu llm.model=...`, nested or dotted in a Serve configuration
 file. A profile is a set of defaults under what the user sets; `auto` takes the one that fits the hardware. Where the user names another
-engine than the profile does, the profile's options for the engine it had do not apply.
+engine than the profile does, the profile's options and model for the engine it had do not apply.
 """
 
 import difflib
@@ -44,7 +44,7 @@ class EngineChoice(Section):
     @classmethod
     def _as_typed(cls, options: dict[str, Any]) -> dict[str, Any]:
         """The command line gives text only; nothing else says what type an option of an engine has."""
-        return {name: _scalar(value) if isinstance(value, str) else value for name, value in options.items()}
+        return _typed(options)
 
 
 class Placement(EngineChoice):
@@ -72,7 +72,8 @@ class SpeechToTextSettings(Placement):
 
 class LanguageModelSettings(Placement):
     model: str = ""
-    """A declared artifact, a folder, or organisation/model of the hub. Empty: the engine needs none."""
+    """A declared artifact, a folder, or organisation/model of the hub; for a model behind an endpoint its name there. Empty: the engine
+    needs none."""
     instructions: str = "You are a voice assistant. Answer in one short sentence."
     """Of a session whose client gives none. The smallest models drift into other languages with longer ones (SmolLM2-135M, tried)."""
     temperature: float | None = Field(None, ge=0, le=2)
@@ -216,10 +217,18 @@ def _merged(defaults: Mapping[str, Any], user: Mapping[str, Any]) -> dict[str, A
     merged = dict(defaults)
     if user.get("engine", defaults.get("engine")) != defaults.get("engine"):
         merged.pop("options", None)
+        merged.pop("model", None)
     for key, value in user.items():
         below = merged.get(key)
         merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return merged
+
+
+def _typed(options: dict[str, Any]) -> dict[str, Any]:
+    def typed(value: Any) -> Any:
+        return _typed(value) if isinstance(value, dict) else _scalar(value) if isinstance(value, str) else value
+
+    return {name: typed(value) for name, value in options.items()}
 
 
 def _scalar(text: str) -> Any:

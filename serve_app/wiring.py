@@ -11,7 +11,7 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.config import AutoscalingConfig
 
-from deployments.engines import ENGINES
+from deployments.engines import ELSEWHERE, ENGINES
 from deployments.gateway import Gateway
 from deployments.llm import LanguageModel
 from deployments.stt import SpeechToText
@@ -68,7 +68,7 @@ def fetch(settings: Settings) -> None:
     chosen = (settings.vad, settings.turn, settings.stt, settings.llm, settings.tts)
     for name in (artifact for choice in chosen for artifact in WEIGHTS.get(choice.engine, ())):
         models.ensure(name)
-    if settings.llm.model:
+    if settings.llm.model and settings.llm.engine not in ELSEWHERE:
         models.ensure(settings.llm.model)
 
 

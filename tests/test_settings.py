@@ -26,6 +26,11 @@ def test_options_of_an_engine_are_read_as_numbers_and_truth_values_where_they_lo
     assert options == {"threads": 2, "fast": True, "name": "x"}
 
 
+def test_options_within_options_are_read_likewise() -> None:
+    settings = Settings.of({"profile": "fake", "llm.options.extra.chat_template_kwargs.enable_thinking": "false"})
+    assert settings.llm.options == {"extra": {"chat_template_kwargs": {"enable_thinking": False}}}
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -50,6 +55,12 @@ def test_serve_validates_by_the_same_rules() -> None:
 def test_options_of_the_profile_do_not_reach_another_engine() -> None:
     assert Settings.of({"profile": "spark"}).stt.options
     assert not Settings.of({"profile": "spark", "stt.engine": "moonshine"}).stt.options
+
+
+def test_the_model_of_the_profile_does_not_reach_another_engine() -> None:
+    assert Settings.of({"profile": "cpu"}).llm.model
+    assert Settings.of({"profile": "cpu", "llm.engine": "openai"}).llm.model == ""
+    assert Settings.of({"profile": "cpu", "llm.engine": "openai", "llm.model": "theirs"}).llm.model == "theirs"
 
 
 def test_auto_is_the_cpu_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

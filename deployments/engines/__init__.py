@@ -21,17 +21,26 @@ ENGINES: dict[str, dict[str, str]] = {
     },
     "recogniser": {
         "moonshine": "deployments.engines.moonshine:Moonshine",
+        "openai": "deployments.engines.openai_stt:OpenAiTranscriber",
+        "openai-realtime": "deployments.engines.realtime_stt:RealtimeTranscriber",
+        "riva": "deployments.engines.riva:RivaTranscriber",
         "fake": "deployments.engines.fake:FakeRecogniser",
     },
     "language_model": {
         "vllm": "deployments.engines.vllm_engine:VllmLanguageModel",
+        "openai": "deployments.engines.openai_llm:OpenAiLanguageModel",
         "fake": "deployments.engines.fake:FakeLanguageModel",
     },
     "text_to_speech": {
         "kokoro-onnx": "deployments.engines.kokoro_onnx:KokoroOnnx",
+        "openai": "deployments.engines.openai_tts:OpenAiSpeech",
+        "riva": "deployments.engines.riva:RivaSpeech",
         "fake": "deployments.engines.fake:FakeTextToSpeech",
     },
 }
+
+ELSEWHERE = {"openai", "openai-realtime", "riva"}
+"""Engines whose model runs on another server: their `model` is a name there, and nothing is fetched for them."""
 
 
 def create(kind: str, name: str, **options: Any) -> Any:

@@ -30,7 +30,7 @@ class ChatPrompt:
         Raises `PromptTooLong` when the last turn alone does not fit.
         """
         tools = prompt.tools if prompt.tool_choice != "none" else ()
-        head, turns = _turns(prompt.messages)
+        head, turns = turns_of(prompt.messages)
 
         def rendered(dropped: int) -> list[int]:
             return self._rendered([*head, *(message for turn in turns[dropped:] for message in turn)], tools)
@@ -71,7 +71,7 @@ class ChatPrompt:
         return plain
 
 
-def _turns(messages: Sequence[ChatMessage]) -> tuple[list[ChatMessage], list[list[ChatMessage]]]:
+def turns_of(messages: Sequence[ChatMessage]) -> tuple[list[ChatMessage], list[list[ChatMessage]]]:
     """The system messages at the head, and turns, each of which begins with what the user said."""
     start = next((index for index, message in enumerate(messages) if message.role != "system"), len(messages))
     turns: list[list[ChatMessage]] = []

@@ -1,17 +1,51 @@
 """Contract tests take every engine of a kind from the registry, so a new one cannot be left out."""
 
 import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
-from deployments.engines import ENGINES, create
+from deployments.engines import ELSEWHERE, ENGINES, create
 
 
-def every(kind: str) -> list[Any]:
-    """Parameters for `pytest.mark.parametrize`: the names; all but the fake need weights."""
-    return [pytest.param(name, marks=() if name == "fake" else pytest.mark.weights) for name in ENGINES[kind]]
+def every(kind: str, but: Collection[str] = ()) -> list[Any]:
+    """Parameters for `pytest.mark.parametrize`: the names. `but`: those of which this cannot be wanted."""
+    return [pytest.param(name, marks=_marks(name)) for name in ENGINES[kind] if name not in but]
+
+
+def _marks(name: str) -> Any:
+    if name == "riva":
+        return pytest.mark.skipif(find_spec("riva") is None, reason="nvidia-riva-client is not installed (extra riva)")
+    return () if name == "fake" or name in ELSEWHERE else pytest.mark.weights
+
+
+def options_for(kind: str, name: str, request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Where an engine whose model runs elsewhere finds the server that tests start for it (conftest.py)."""
+    if name not in ELSEWHERE:
+        return {}
+    if name == "riva":
+        spoken = {"voices": ("af_heart", "af_bella"), "ssml": True} if kind == "text_to_speech" else {}
+        return {"address": request.getfixturevalue("riva_address"), **spoken}
+    return {"base_url": request.getfixturevalue("own_endpoint"), "model": "small"}
+
+
+@asynccontextmanager
+async def at_hand(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+    """The engine that `request` is parametrised with, warmed. One that talks to a server is bound to an event loop: it is made afresh."""
+    name: str = request.param
+    if name not in ELSEWHERE:
+        yield await asyncio.to_thread(warmed, kind, name)
+        return
+    engine = create(kind, name, **options_for(kind, name, request))
+    try:
+        await engine.warm()
+        yield engine
+    finally:
+        await engine.close()
 
 
 @cache

@@ -12,7 +12,7 @@ from deployments.engines import create
 from serve_app import models
 from serve_app.engines import ChatMessage, Constraints, Prompt, ReplyEnd, TextDelta, Tool, ToolCallDelta
 from serve_app.errors import EngineGone, PromptRefused, PromptTooLong
-from tests.engines.every import every
+from tests.engines.every import every, options_for
 
 # vLLM is bound to the loop that it was first used in, and takes the better part of a minute to start.
 pytestmark = [
@@ -39,7 +39,7 @@ async def started():
 @pytest_asyncio.fixture(loop_scope="module", params=every("language_model"))
 async def model(request, started):
     if request.param not in started:
-        started[request.param] = create("language_model", request.param)
+        started[request.param] = create("language_model", request.param, **options_for("language_model", request.param, request))
         await started[request.param].warm()
     return started[request.param]
 

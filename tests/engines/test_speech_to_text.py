@@ -1,4 +1,4 @@
-"""What every Recogniser must do, seen through `Listening`, which is what a session holds; and what Moonshine must hear."""
+"""What every Recogniser and every Transcriber must do, seen through the SpeechToText that a session holds; and what Moonshine must hear."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -6,18 +6,26 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 
-from deployments.engines import create
+from deployments.engines import ELSEWHERE, create
 from serve_app.engines import HEARING_RATE, Audio, Begin, Drop, Due, End, Failed, Final, Guess, Guessed, Hints, Partial
 from serve_app.errors import EngineFailed
-from serve_app.listening import Limits, Listening
-from tests.engines.every import every, warmed
+from serve_app.listening import Limits
+from serve_app.listening_apart import speech_to_text
+from tests.engines.every import at_hand, every, warmed
 from tests.recordings import BEST_OF_TIMES, EVERYTHING, word_error_rate
 
 CHUNK = 1600
 
 
 @pytest.fixture(params=every("recogniser"))
-def recogniser(request):
+async def recogniser(request):
+    async with at_hand("recogniser", request) as engine:
+        yield engine
+
+
+@pytest.fixture(params=every("recogniser", but=ELSEWHERE))
+def stepping(request):
+    """One that is stepped in this process."""
     return warmed("recogniser", request.param)
 
 
@@ -28,7 +36,7 @@ def moonshine():
 
 @asynccontextmanager
 async def listening_to(recogniser, limits=None):
-    listening = Listening(recogniser, limits)
+    listening = speech_to_text(recogniser, limits)
     try:
         yield listening
     finally:
@@ -105,12 +113,12 @@ async def test_two_utterances_of_one_session_overlap(recogniser):
     assert {name: final.text for name, final in given.items()} == alone
 
 
-async def test_the_stable_part_of_a_partial_stays(recogniser):
-    stream = recogniser.begin(Hints())
+async def test_the_stable_part_of_a_partial_stays(stepping):
+    stream = stepping.begin(Hints())
     stable = ""
     for start in range(0, 20 * HEARING_RATE, 2 * HEARING_RATE):
         pcm = np.resize(BEST_OF_TIMES.pcm, 20 * HEARING_RATE)[start : start + 2 * HEARING_RATE]
-        (hypothesis,) = recogniser.step([Due(stream, pcm, start == 18 * HEARING_RATE)])
+        (hypothesis,) = stepping.step([Due(stream, pcm, start == 18 * HEARING_RATE)])
         assert hypothesis.text.startswith(stable)
         stable = hypothesis.text[: hypothesis.stable_chars]
     assert hypothesis.stable_chars == len(hypothesis.text) > 0
@@ -147,7 +155,7 @@ async def test_a_dropped_utterance_has_no_answer_and_leaves_nothing(recogniser):
         say(ear, "wanted", EVERYTHING.pcm[:CHUNK])
         given, partials = await answers(ear)
         assert list(given) == ["wanted"]
-        assert partials == []
+        assert {partial.utterance for partial in partials} <= {"wanted"}
         assert listening.utterances == 0
 
 

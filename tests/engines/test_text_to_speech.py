@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import soxr
 
+from deployments.engines import ELSEWHERE
 from deployments.engines.kokoro_model import MOST_PHONEMES
 from deployments.engines.kokoro_onnx import cut
 from deployments.engines.phonemes import SpokenWord
 from serve_app.audio import level_dbfs
 from serve_app.engines import HEARING_RATE, Due, Hints, Speech
 from serve_app.errors import UnknownVoice
-from tests.engines.every import every, warmed
+from tests.engines.every import at_hand, every, warmed
 from tests.recordings import word_error_rate
 
 # Of libraries that are imported: spaCy, torch, misaki.
@@ -23,7 +24,21 @@ PARIS = "The capital of France is Paris."
 
 
 @pytest.fixture(params=every("text_to_speech"))
-def engine(request):
+async def engine(request):
+    async with at_hand("text_to_speech", request) as engine:
+        yield engine
+
+
+@pytest.fixture(params=every("text_to_speech", but=("riva",)))
+async def mixing_engine(request):
+    """Riva mixes no voices."""
+    async with at_hand("text_to_speech", request) as engine:
+        yield engine
+
+
+@pytest.fixture(params=every("text_to_speech", but=ELSEWHERE))
+def timing_engine(request):
+    """An endpoint sends samples alone."""
     return warmed("text_to_speech", request.param)
 
 
@@ -43,12 +58,12 @@ async def test_a_sentence_is_heard_piece_by_piece(engine):
     assert level_dbfs(pcm) > -40
 
 
-async def test_words_have_times_in_order_within_the_sound(engine):
-    pcm, words = await said(engine, "It is ten o'clock. Good night!")
+async def test_words_have_times_in_order_within_the_sound(timing_engine):
+    pcm, words = await said(timing_engine, "It is ten o'clock. Good night!")
     assert [word.text for word in words] == ["It", "is", "ten", "o'clock.", "Good", "night!"]
     assert all(word.start_s < word.end_s for word in words)
     assert all(before.end_s <= after.start_s + 1e-6 for before, after in pairwise(words))
-    assert 0 <= words[0].start_s and words[-1].end_s <= len(pcm) / engine.sample_rate + 1e-6
+    assert 0 <= words[0].start_s and words[-1].end_s <= len(pcm) / timing_engine.sample_rate + 1e-6
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n"])
@@ -61,11 +76,14 @@ async def test_a_faster_speech_is_shorter(engine):
     assert fast < 0.75 * slow
 
 
-async def test_voices_differ_and_can_be_mixed(engine):
-    heart, bella, both = [(await said(engine, "Hello there.", voice))[0] for voice in ("af_heart", "af_bella", "af_heart+af_bella")]
+async def test_voices_differ(engine):
+    heart, bella = [(await said(engine, "Hello there.", voice))[0] for voice in ("af_heart", "af_bella")]
     assert {"af_heart", "af_bella"} <= set(engine.voices)
     assert not np.array_equal(heart, bella)
-    assert len(both)
+
+
+async def test_voices_can_be_mixed(mixing_engine):
+    assert len((await said(mixing_engine, "Hello there.", "af_heart+af_bella"))[0])
 
 
 @pytest.mark.parametrize("voice", ["nobody", "af_heart+nobody", ""])

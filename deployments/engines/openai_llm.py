@@ -1,0 +1,134 @@
+"""Language models behind an OpenAI-compatible endpoint: a vLLM on another machine, Ollama, llama.cpp's server, a NIM, a hosted model."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from deployments.engines.chat_chunks import ChunkReader
+from deployments.engines.chat_prompt import turns_of
+from deployments.engines.endpoint import Endpoint, Timeouts
+from serve_app.engines import ChatMessage, Prompt
+from serve_app.errors import PromptTooLong
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from openai import AsyncOpenAI
+
+    from serve_app.engines import ReplyPiece
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class OpenAiLanguageModel:
+    base_url: str = ""
+    """The endpoint's address up to /v1."""
+    model: str = ""
+    """As the endpoint names it. Empty: the only one that it serves."""
+    api_key_env: str = ""
+    """The environment variable that holds the key, never the key itself."""
+    timeouts: dict[str, float] = field(default_factory=dict)
+    """endpoint.Timeouts: connect_s, first_s, between_s."""
+    retries: int = 2
+    extra: dict[str, Any] = field(default_factory=dict)
+    """More of the request's body, and it wins: {"chat_template_kwargs": {"enable_thinking": false}} for a vLLM whose model would think."""
+    usage: bool = True
+    """Whether to ask for token counts (stream_options). An endpoint that gives none, or is not asked, has all its tokens counted as 0."""
+    limit_name: str = "max_tokens"
+    """What the endpoint calls the limit of a reply: OpenAI's newer models want max_completion_tokens."""
+    begins_thinking: bool = False
+    """Whether the chat template opens a thought, so that the reply begins within it. Thoughts between <think> tags are never said."""
+    _endpoint: Endpoint = field(init=False, repr=False)
+    _uncounted: bool = field(default=False, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._endpoint = Endpoint(self.base_url, self.api_key_env, Timeouts.of(self.timeouts), self.retries)
+
+    async def warm(self) -> None:
+        self.model = await self._endpoint.model(self.model)
+        async for _ in self.reply(Prompt((ChatMessage("user", "Hello."),), max_tokens=1)):
+            pass
+
+    async def close(self) -> None:
+        await self._endpoint.close()
+
+    async def reply(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
+        """A conversation that the endpoint finds too long is tried again without its older half: somebody waits for an answer."""
+        begun = False
+        while True:
+            try:
+                async with aclosing(self._endpoint.pieces(partial(self._ask, prompt))) as read:
+                    async for pieces in read:
+                        begun = True
+                        for piece in pieces:
+                            yield piece
+                return
+            except PromptTooLong:
+                if begun or (shorter := _without_older_half(prompt)) is None:
+                    raise
+                prompt = shorter
+
+    async def _ask(self, prompt: Prompt, client: AsyncOpenAI) -> AsyncGenerator[list[ReplyPiece], None]:
+        """From the first token on what each chunk brought, perhaps nothing that is to be said."""
+        reader = ChunkReader(_tools_matter(prompt), self.begins_thinking)
+        async with await client.chat.completions.create(**self._body(prompt)) as stream:
+            async for chunk in stream:
+                pieces = list(reader.feed(chunk))
+                if reader.begun:
+                    yield pieces
+        self._note(reader)
+        yield list(reader.end())
+
+    def _body(self, prompt: Prompt) -> dict[str, Any]:
+        body: dict[str, Any] = {"model": self.model, "messages": [_message(message) for message in prompt.messages], "stream": True}
+        if self.usage:
+            body["stream_options"] = {"include_usage": True}
+        if _tools_matter(prompt):
+            body["tools"] = [_tool(tool) for tool in prompt.tools]
+            body["tool_choice"] = _choice(prompt.tool_choice)
+        wishes = {self.limit_name: prompt.max_tokens, "temperature": prompt.temperature}
+        return body | {name: wish for name, wish in wishes.items() if wish is not None} | {"extra_body": self.extra}
+
+    def _note(self, reader: ChunkReader) -> None:
+        if not reader.has_usage and not self._uncounted:
+            self._uncounted = True
+            log.warning("%s counts no tokens: those of %s are reported as 0", self.base_url, self.model)
+
+
+def _without_older_half(prompt: Prompt) -> Prompt | None:
+    """The system message stays. None when there is one turn only."""
+    head, turns = turns_of(prompt.messages)
+    if len(turns) < 2:
+        return None
+    kept = turns[(len(turns) + 1) // 2 :]
+    return replace(prompt, messages=tuple([*head, *(message for turn in kept for message in turn)]))
+
+
+def _tools_matter(prompt: Prompt) -> bool:
+    return bool(prompt.tools) and prompt.tool_choice != "none"
+
+
+def _message(message: ChatMessage) -> dict[str, Any]:
+    plain: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        plain["tool_calls"] = [
+            {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+        plain["content"] = message.content or None
+    if message.call_id is not None:
+        plain["tool_call_id"] = message.call_id
+    return plain
+
+
+def _tool(tool: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters}}
+
+
+def _choice(choice: str) -> Any:
+    return choice if choice in ("auto", "required") else {"type": "function", "function": {"name": choice}}
