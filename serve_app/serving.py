@@ -18,7 +18,8 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from serve_app.admission import is_loopback
+from serve_app import key_file
+from serve_app.admission import refuse_without_key
 from serve_app.errors import SettingsError, SparkvoxError
 from serve_app.settings import Settings
 
@@ -158,8 +159,8 @@ def _settings(given: list[str], host: str) -> Settings:
             raise SettingsError(f"{word} is no setting: write name=value, like profile=cpu")
         pairs[name] = value
     settings = Settings.of(pairs)
-    if not is_loopback("127.0.0.1" if host == "localhost" else host) and not settings.gateway.beyond_loopback:
-        raise SettingsError(f"whoever reaches {host} could use the server, which asks for no key: gateway.beyond_loopback=true allows it")
+    if not settings.gateway.open_to_all and not key_file.access(settings, os.environ).keys:
+        refuse_without_key(host)
     return settings
 
 

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -12,7 +12,8 @@ import uvicorn
 
 from deployments.engines.fake import FakeLanguageModel, FakeRecogniser, FakeTextToSpeech, FakeTurnDetector, FakeVoiceActivity, ReplyPart
 from deployments.front import Front, application
-from serve_app.admission import Admission
+from serve_app import key_file
+from serve_app.admission import Door
 from serve_app.engines import Engines
 from serve_app.listening import Listening
 from serve_app.realtime.session_object import Served
@@ -45,10 +46,13 @@ def fake_engines(
 
 
 @contextmanager
-def serving(max_sessions: int = 4, engines: Engines | None = None, **settings: Any) -> Iterator[str]:
-    """Gives its http address. Utterances are heard as `HEARD`, one after the other, and answered with `ANSWERS`, or as `engines` do."""
+def serving(
+    max_sessions: int = 4, engines: Engines | None = None, environment: Mapping[str, str] | None = None, **settings: Any
+) -> Iterator[str]:
+    """Gives its http address. Utterances are heard as `HEARD`, one after the other, and answered with `ANSWERS`, or as `engines` do.
+    `environment`: where keys may be."""
     listener = socket.create_server(("127.0.0.1", 0))
-    app = partial(_app, max_sessions, engines or fakes(), settings)
+    app = partial(_app, engines or fakes(), {"session.max_sessions": max_sessions, **settings}, environment or {})
     server = uvicorn.Server(uvicorn.Config(app, factory=True, log_level="warning", ws="websockets-sansio"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
@@ -71,9 +75,11 @@ def fakes(**changed: Any) -> Engines:
     return replace(engines, **changed)
 
 
-def _app(max_sessions: int, engines: Engines, settings: dict[str, Any]) -> object:
-    options = SessionOptions(Served("small", "ear", "af_heart", VOICES))
-    front = Front(engines, options, Settings.of({"profile": "fake", **settings}), Admission(max_sessions))
+def _app(engines: Engines, given: dict[str, Any], environment: Mapping[str, str]) -> object:
+    settings = Settings.of({"profile": "fake", **given})
+    unread = {"unsent_bytes": settings.session.unsent_bytes, "stalled_s": settings.session.stalled_s}
+    options = SessionOptions(Served("small", "ear", "af_heart", VOICES), lead_s=settings.session.lead_s, **unread)
+    front = Front(engines, options, settings, Door.of(settings, key_file.access(settings, environment)))
     return application(front, _nothing_wrong, _counts)
 
 
