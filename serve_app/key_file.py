@@ -69,8 +69,9 @@ def append(file: Path, key: Key) -> None:
     if file.exists() and any(known.name == key.name for known in read(file)):
         raise SettingsError(f"{file} has a key {key.name} already: take another name, or delete its line")
     try:
+        before = file.read_text() if file.exists() else ""
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a") as opened:
-            opened.write(f"{line}\n")
+            opened.write(f"{line}\n" if before.endswith("\n") or not before else f"\n{line}\n")
     except OSError as error:
         raise SettingsError(f"the key file {file} cannot be written: {error}") from error
 

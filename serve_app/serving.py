@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """The exit code: 0 after Ctrl-C or SIGTERM, 1 after one sentence on what went wrong."""
     try:
-        settings = _settings(args.settings, args.host)
+        settings = settings_for(args.settings, args.host)
         _free_or_fail(args.host, args.port)
         prepare(os.environ, settings, args.proxy or best_proxy())
         application = _built(settings)
@@ -151,7 +151,7 @@ def _say_where(host: str, port: int) -> None:
     _say(f"\n  Talk to it:    http://{shown}:{port}/\n  Realtime API:  ws://{shown}:{port}/v1/realtime\n\nCtrl-C ends it.")
 
 
-def _settings(given: list[str], host: str) -> Settings:
+def settings_for(given: list[str], host: str) -> Settings:
     pairs = {}
     for word in given:
         name, equals, value = word.partition("=")
