@@ -1,5 +1,7 @@
 """A Starlette websocket as the session's Transport."""
 
+import asyncio
+
 import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -7,6 +9,9 @@ from serve_app.realtime.render import error
 from serve_app.session import Disconnected, new_id
 
 SUBPROTOCOL = "realtime"
+LONGEST_CLOSE_S = 2.0
+"""How long a close code may wait for a client that does not read: uvicorn (0.54) would wait for ever, and the session with it. What the
+network has taken by then stays until the client goes; that is less than two messages."""
 
 
 def chosen_subprotocol(socket: WebSocket) -> str | None:
@@ -44,8 +49,9 @@ class SocketTransport:
         if not self._open:
             return
         try:
-            await self._socket.close(code, reason)
-        except (WebSocketDisconnect, RuntimeError, OSError):
+            async with asyncio.timeout(LONGEST_CLOSE_S):
+                await self._socket.close(code, reason)
+        except (WebSocketDisconnect, RuntimeError, OSError):  # TimeoutError is an OSError
             return
 
     @property

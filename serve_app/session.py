@@ -181,6 +181,7 @@ class Session:
     async def _read(self) -> None:
         while True:
             await self._take(self._wire.receive(await self._transport.receive()))
+            await asyncio.sleep(0)  # thousands of messages may be here already, and nothing else would have its turn between them
 
     async def _take(self, received: Received) -> None:
         for event in received.events:
