@@ -26,8 +26,7 @@ class Gateway:
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, settings: Settings, access: Access, stt: Any, llm: Any, tts: Any
     ) -> None:
-        if not access.keys and not settings.gateway.open_to_all:
-            refuse_without_key(listening_host())
+        must_not_be_open(settings, access)
         raise_limits(settings.session.max_message_bytes)
         self._settings = settings
         self._access = access
@@ -70,6 +69,12 @@ class Gateway:
 
 def _all(engines: Engines) -> tuple[Any, ...]:
     return (engines.voice_activity, engines.turn_detector, engines.speech_to_text, engines.language_model, engines.text_to_speech)
+
+
+def must_not_be_open(settings: Settings, access: Access) -> None:
+    """Raises `SettingsError` where other machines could come in and nobody said so."""
+    if not access.keys and not settings.gateway.open_to_all:
+        refuse_without_key(listening_host())
 
 
 def listening_host() -> str:
