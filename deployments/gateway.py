@@ -9,7 +9,8 @@ from deployments.engines import create
 from deployments.front import Front, application
 from deployments.remote import RemoteLanguageModel, RemoteSpeechToText, RemoteTextToSpeech, answer
 from patches.uvicorn_limits import raise_limits
-from serve_app.admission import Admission
+from serve_app.access import Access
+from serve_app.admission import Door, refuse_without_key
 from serve_app.engines import Engines
 from serve_app.realtime.session_object import Served
 from serve_app.session import SessionOptions
@@ -22,9 +23,13 @@ PROBE_S = 3.0
 class Gateway:
     """Ready once all engines are: the first session must not wait for weights."""
 
-    async def __init__(self, settings: Settings, stt: Any, llm: Any, tts: Any) -> None:  # type: ignore[misc]  # Serve awaits it
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self, settings: Settings, access: Access, stt: Any, llm: Any, tts: Any
+    ) -> None:
+        must_not_be_open(settings, access)
         raise_limits(settings.session.max_message_bytes)
         self._settings = settings
+        self._access = access
         self._handles = {"stt": stt, "llm": llm, "tts": tts}
         warm_s = settings.models.warm_s
         self._speech_to_text = RemoteSpeechToText(stt, warm_s)
@@ -40,7 +45,7 @@ class Gateway:
 
     def __serve_build_asgi_app__(self) -> Starlette:
         """Serve calls this after the constructor, where the handles are known (`serve.ingress()` without an application)."""
-        front = Front(self._engines, self._options(), self._settings, Admission(self._settings.session.max_sessions))
+        front = Front(self._engines, self._options(), self._settings, Door.of(self._settings, self._access))
         return application(front, self._ready, self._speech_to_text.counts)
 
     async def _ready(self) -> dict[str, str]:
@@ -59,8 +64,22 @@ class Gateway:
             instructions=settings.llm.instructions,
         )
         session = settings.session
-        return SessionOptions(served, session.max_s, session.lead_s, session.kept_audio_bytes)
+        return SessionOptions(served, session.max_s, session.lead_s, session.kept_audio_bytes, session.unsent_bytes, session.stalled_s)
 
 
 def _all(engines: Engines) -> tuple[Any, ...]:
     return (engines.voice_activity, engines.turn_detector, engines.speech_to_text, engines.language_model, engines.text_to_speech)
+
+
+def must_not_be_open(settings: Settings, access: Access) -> None:
+    """Raises `SettingsError` where other machines could come in and nobody said so."""
+    if not access.keys and not settings.gateway.open_to_all:
+        refuse_without_key(listening_host())
+
+
+def listening_host() -> str:
+    """The address that Serve's proxies listen on: behind HAProxy a gateway sees no other peer than this machine."""
+    from ray.serve.context import _get_global_client  # Ray 2.60 has no public way
+
+    client = _get_global_client()
+    return "127.0.0.1" if client is None else str(client.http_config.host)

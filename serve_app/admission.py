@@ -1,10 +1,15 @@
 """Who may come in. Decides at once, from what is known, so that two who come together cannot both take the last place."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from ipaddress import ip_address
 
-from serve_app.errors import SparkvoxError
+from serve_app.access import Access, Caller
+from serve_app.errors import SettingsError, SparkvoxError
+from serve_app.limits import Allowance, Allowances, LimitReached
+from serve_app.settings import Settings
 
 
 class Refused(SparkvoxError):
@@ -14,18 +19,43 @@ class Refused(SparkvoxError):
 class Admission:
     def __init__(self, max_sessions: int) -> None:
         self._max_sessions = max_sessions
-        self.sessions = 0
+        self._held: Counter[str] = Counter()
+
+    @property
+    def sessions(self) -> int:
+        return self._held.total()
 
     @contextmanager
-    def session(self) -> Iterator[None]:
-        """One place, while the block runs. Raises `Refused`."""
+    def session(self, holder: str = "", most: int | None = None) -> Iterator[None]:
+        """One place, while the block runs; `holder` may have `most` of them. Raises `Refused` or `LimitReached`."""
         if self.sessions >= self._max_sessions:
             raise Refused(f"all {self._max_sessions} places are taken; please try again later")
-        self.sessions += 1
+        if most is not None and self._held[holder] >= most:
+            raise LimitReached(f"all {most} places that this key may have are taken; please try again later")
+        self._held[holder] += 1
         try:
             yield
         finally:
-            self.sessions -= 1
+            self._held[holder] -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Who comes in, how many, and how much they may send: one in each replica of the gateway, which counts for itself."""
+
+    access: Access
+    sessions: Admission
+    requests: Admission
+    audio: Allowances
+
+    @classmethod
+    def of(cls, settings: Settings, access: Access) -> "Door":
+        places = Admission(settings.session.max_sessions), Admission(settings.http.max_requests)
+        return cls(access, *places, Allowances(settings.gateway.max_audio_s_a_minute))
+
+    def allowance(self, caller: Caller) -> Allowance:
+        """Of audio."""
+        return self.audio.of(caller.key.digest, caller.key.limits)
 
 
 def is_loopback(host: str | None) -> bool:
@@ -38,6 +68,15 @@ def is_loopback(host: str | None) -> bool:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return (mapped or address).is_loopback
+
+
+def refuse_without_key(host: str) -> None:
+    """For a server that has no key and was not told to be open. Raises `SettingsError` where others can reach `host`."""
+    if not is_loopback("127.0.0.1" if host == "localhost" else host):
+        raise SettingsError(
+            f"whoever reaches {host} could use the server, which has no key: make one with `sparkvox keys new NAME` and name its file as "
+            "gateway.keys_file, or put one into SPARKVOX_API_KEY; gateway.open_to_all=true lets everybody in"
+        )
 
 
 def origin_allowed(origin: str | None, host: str | None, allowed: tuple[str, ...]) -> bool:

@@ -11,6 +11,7 @@ from serve_app.errors import SparkvoxError
 COMMANDS = {
     "serve": ("serve_app.serving", "start the server on this machine"),
     "talk": ("serve_app.talk", "speak WAV files, or through the microphone, to a server"),
+    "keys": ("serve_app.keys_command", "make and list the API keys that open the server"),
     "models": ("serve_app.models_command", "list the model files, or fetch them"),
 }
 """Name: module with `add_arguments(parser)` and `run(args) -> exit code`, and what it does."""

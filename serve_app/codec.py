@@ -7,6 +7,10 @@ WIRE_RATES = {"audio/pcm": 24_000, "audio/pcmu": 8_000, "audio/pcma": 8_000}
 """Samples a second of the formats that the Realtime protocol has."""
 
 
+def seconds_of(encoded: bytes, form: str) -> float:
+    return len(encoded) / WIRE_RATES[form] / (2 if form == "audio/pcm" else 1)
+
+
 class Codec:
     def __init__(self) -> None:
         self._in_format = ""

@@ -28,6 +28,7 @@ class Outbox:
         self._waiting: deque[_Waiting] = deque()
         self._bytes = 0
         self._news = asyncio.Event()
+        self._patience: asyncio.Timeout | None = None
 
     def put(self, text: str) -> None:
         self._add(_Waiting(text))
@@ -55,17 +56,25 @@ class Outbox:
         self._waiting.append(waiting)
         self._bytes += len(waiting.text)
         self._news.set()
+        if self._bytes > self._most_bytes and self._patience is not None and not self._patience.expired():
+            self._patience.reschedule(0.0)  # what comes while one send waits may be more than fits in the time that it has
+
+    def _check_bytes(self) -> None:
+        if self._bytes > self._most_bytes:
+            raise ClientStalled(f"more than {self._most_bytes} bytes wait for a client that does not read")
 
     async def _send_next(self, next_one: _Waiting) -> None:
         self._bytes -= len(next_one.text)
         if next_one.sent is not None and next_one.sent.cancelled():
             return
-        if self._bytes > self._most_bytes:
-            raise ClientStalled(f"more than {self._most_bytes} bytes wait for a client that does not read")
+        self._check_bytes()
         try:
-            async with asyncio.timeout(self._longest_s):  # not wait_for, which before Python 3.12 can swallow a cancellation
+            async with asyncio.timeout(self._longest_s) as self._patience:  # wait_for can swallow a cancellation before Python 3.12
                 await self._send(next_one.text)
         except TimeoutError as error:
-            raise ClientStalled(f"the client has not read for {self._longest_s:.0f} s") from error
+            self._check_bytes()
+            raise ClientStalled(f"the client has not read for {self._longest_s:g} s") from error
+        finally:
+            self._patience = None
         if next_one.sent is not None and not next_one.sent.done():
             next_one.sent.set_result(None)

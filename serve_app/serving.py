@@ -18,7 +18,8 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from serve_app.admission import is_loopback
+from serve_app import key_file
+from serve_app.admission import refuse_without_key
 from serve_app.errors import SettingsError, SparkvoxError
 from serve_app.settings import Settings
 
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """The exit code: 0 after Ctrl-C or SIGTERM, 1 after one sentence on what went wrong."""
     try:
-        settings = _settings(args.settings, args.host)
+        settings = settings_for(args.settings, args.host)
         _free_or_fail(args.host, args.port)
         prepare(os.environ, settings, args.proxy or best_proxy())
         application = _built(settings)
@@ -150,7 +151,7 @@ def _say_where(host: str, port: int) -> None:
     _say(f"\n  Talk to it:    http://{shown}:{port}/\n  Realtime API:  ws://{shown}:{port}/v1/realtime\n\nCtrl-C ends it.")
 
 
-def _settings(given: list[str], host: str) -> Settings:
+def settings_for(given: list[str], host: str) -> Settings:
     pairs = {}
     for word in given:
         name, equals, value = word.partition("=")
@@ -158,8 +159,8 @@ def _settings(given: list[str], host: str) -> Settings:
             raise SettingsError(f"{word} is no setting: write name=value, like profile=cpu")
         pairs[name] = value
     settings = Settings.of(pairs)
-    if not is_loopback("127.0.0.1" if host == "localhost" else host) and not settings.gateway.beyond_loopback:
-        raise SettingsError(f"whoever reaches {host} could use the server, which asks for no key: gateway.beyond_loopback=true allows it")
+    if not settings.gateway.open_to_all and not key_file.access(settings, os.environ).keys:
+        refuse_without_key(host)
     return settings
 
 

@@ -14,14 +14,14 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 import orjson
 
 from serve_app.audio import NO_PCM
-from serve_app.codec import Codec
+from serve_app.codec import Codec, seconds_of
 from serve_app.core import commands as told
 from serve_app.core import events as ev
 from serve_app.core.conversation import Conversation
@@ -30,8 +30,10 @@ from serve_app.dictation import Dictation
 from serve_app.engines import Ear, Engines, Guess, Pcm
 from serve_app.errors import EngineBusy, EngineGone, SparkvoxError
 from serve_app.hearing import Hearing
+from serve_app.limits import Allowance, LimitReached
 from serve_app.outbox import ClientStalled, Outbox
 from serve_app.realtime import render
+from serve_app.realtime.client_events import SessionUpdateBody
 from serve_app.realtime.session_object import Served, SessionObject
 from serve_app.realtime.wire import AudioAppended, Commit, ItemBrought, Received, Wire
 from serve_app.responding import Responding
@@ -78,6 +80,9 @@ class SessionOptions:
     timings: bool = False
     """The client asked for the timings of its turns."""
     transcription_only: bool = False
+    initial: SessionUpdateBody | None = None
+    """What an ephemeral key says of the session; for a transcription session with `transcription_only`."""
+    allowance: Allowance = field(default_factory=Allowance)
 
 
 def new_id(kind: str) -> str:
@@ -99,12 +104,12 @@ async def drive(transport: Transport, engines: Engines, options: SessionOptions)
         await session.close()
 
 
-async def refuse(transport: Transport, message: str) -> None:
-    """An error the client can read, then the close code that well-made clients retry."""
-    event = render.error(message, "server_busy", None, None, "server_error")
+async def refuse(transport: Transport, message: str, code: str = "server_busy", kind: str = "server_error", close: int = 1013) -> None:
+    """An error the client can read, then the close code: 1013 is the one that well-made clients retry."""
+    event = render.error(message, code, None, None, kind)
     try:
         await transport.send(_json({"event_id": new_id("event"), **event}))
-        await transport.close(1013, "try again later")
+        await transport.close(close, "try again later" if close == 1013 else f"{kind}.{code}")
     except Disconnected:
         pass
 
@@ -112,11 +117,13 @@ async def refuse(transport: Transport, message: str) -> None:
 class Session:
     def __init__(self, session_id: str, transport: Transport, engines: Engines, ear: Ear, options: SessionOptions) -> None:
         session = SessionObject(session_id, options.served, int(time.time() + options.longest_s), options.transcription_only)
+        if options.initial is not None:
+            session.update(options.initial)
         self._clock = time.monotonic
         self._transport = transport
         self._engines = engines
         self._options = options
-        self._wire = Wire(session, new_id, options.timings)
+        self._wire = Wire(session, new_id, options.timings, options.allowance.rate_limits)
         self._conversation = Conversation(session.config(), new_id, self._clock() + options.longest_s)
         self._tapes = Tapes(options.kept_audio_bytes)
         self._brought = NO_PCM  # the audio of the item that is being created
@@ -176,6 +183,7 @@ class Session:
     async def _read(self) -> None:
         while True:
             await self._take(self._wire.receive(await self._transport.receive()))
+            await asyncio.sleep(0)  # thousands of messages may be here already, and nothing else would have its turn between them
 
     async def _take(self, received: Received) -> None:
         for event in received.events:
@@ -209,12 +217,16 @@ class Session:
 
     def _decoded(self, codec: Codec, audio: bytes, param: str, event_id: str | None) -> Pcm | None:
         """At HEARING_RATE; None after an error to the client."""
+        form = self._wire.session.input_format
         try:
-            return codec.heard(audio, self._wire.session.input_format)
+            self._options.allowance.take(seconds_of(audio, form))
+            return codec.heard(audio, form)
+        except LimitReached as reached:
+            problem = render.error(str(reached), "rate_limit_exceeded", param, event_id, "rate_limit_error")
         except ValueError as error:
             problem = render.error(f"The audio cannot be read: {error}.", "invalid_value", param, event_id)
-            self._outbox.put(_json(self._wire.stamp(problem)))
-            return None
+        self._outbox.put(_json(self._wire.stamp(problem)))
+        return None
 
     async def _keep_time(self) -> None:
         """The conversation's deadline moves with every event; this wakes when it has."""

@@ -89,15 +89,31 @@ class TextToSpeechSettings(Placement):
 class GatewaySettings(Section):
     replicas: int = Field(1, ge=1)
     num_cpus: float = Field(0.2, ge=0)
-    beyond_loopback: bool = False
-    """Whether peers on other machines may come in. There are no keys yet: whoever reaches the port may use it."""
+    keys_file: Path | None = None
+    """Hashes of the keys that open the server, as `sparkvox keys new` writes them; SPARKVOX_API_KEY holds keys too. Where there is one,
+    everybody needs one, and other machines may come in."""
+    open_to_all: bool = False
+    """Without a key: whoever reaches the port may use the server. Else it answers its own machine only."""
     origins: tuple[str, ...] = ()
     """Origins of web pages that may connect, besides the server's own page. `*`: any."""
+    max_audio_s_a_minute: float | None = Field(7200.0, gt=0)
+    """Audio that one replica takes from all together; more is refused. The default is twice what 60 people can say."""
 
     @field_validator("origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(value.split(",")) if isinstance(value, str) else value
+
+
+class LimitSettings(Section):
+    """What each key may have in one replica of the gateway; a line of the key file may say otherwise. None: what all together may have."""
+
+    sessions: int | None = Field(None, ge=1)
+    """At once; more are refused."""
+    requests: int | None = Field(None, ge=1)
+    """Of the HTTP API, at once; more are refused with 429."""
+    audio_s_a_minute: float | None = Field(3600.0, gt=0)
+    """Audio of sessions and files; what is more is not heard."""
 
 
 class SessionSettings(Section):
@@ -109,6 +125,10 @@ class SessionSettings(Section):
     """The longest message of a client: an append with its envelope. Longer ones end the connection with 1009."""
     lead_s: float = Field(4.0, gt=0)
     """How far audio may be sent ahead of its playback."""
+    unsent_bytes: int = Field(8 * 1024 * 1024, ge=64 * 1024)
+    """How much may wait for a client that does not read; with more its session ends."""
+    stalled_s: float = Field(60.0, gt=0)
+    """How long a client may not read while something waits for it."""
     kept_audio_bytes: int = Field(8 * 1024 * 1024, ge=0)
     """Of the sound of one session's items, for clients that retrieve them."""
 
@@ -140,6 +160,7 @@ class Settings(Section):
     llm: LanguageModelSettings
     tts: TextToSpeechSettings
     gateway: GatewaySettings = GatewaySettings()
+    limits: LimitSettings = LimitSettings()
     session: SessionSettings = SessionSettings()
     http: HttpSettings = HttpSettings()
     models: ModelSettings = ModelSettings()

@@ -16,7 +16,7 @@ from deployments.gateway import Gateway
 from deployments.llm import LanguageModel
 from deployments.stt import SpeechToText
 from deployments.tts import TextToSpeech
-from serve_app import models
+from serve_app import key_file, models
 from serve_app.cache import CACHE_VARIABLE
 from serve_app.errors import SettingsError
 from serve_app.settings import Placement, Settings
@@ -45,11 +45,13 @@ def graph(settings: Settings) -> Application:
     """
     _say_without_haproxy()
     _must_exist(settings)
+    access = key_file.access(settings, os.environ)
     fetch(settings)
     stt = _deployment(SpeechToText, settings.stt, settings, max_ongoing_requests=settings.stt.max_sessions + SPARE)
     llm = _deployment(LanguageModel, settings.llm, settings)
     tts = _deployment(TextToSpeech, settings.tts, settings)
-    return _gateway(settings).bind(settings, stt.bind(settings.stt), llm.bind(settings.llm), tts.bind(settings.tts))
+    engines = (stt.bind(settings.stt), llm.bind(settings.llm), tts.bind(settings.tts))
+    return _gateway(settings).bind(settings, access, *engines)
 
 
 def _must_exist(settings: Settings) -> None:

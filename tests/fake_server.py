@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -12,7 +12,8 @@ import uvicorn
 
 from deployments.engines.fake import FakeLanguageModel, FakeRecogniser, FakeTextToSpeech, FakeTurnDetector, FakeVoiceActivity, ReplyPart
 from deployments.front import Front, application
-from serve_app.admission import Admission
+from serve_app import key_file
+from serve_app.admission import Door
 from serve_app.engines import Engines
 from serve_app.listening import Listening
 from serve_app.realtime.session_object import Served
@@ -45,11 +46,14 @@ def fake_engines(
 
 
 @contextmanager
-def serving(max_sessions: int = 4, engines: Engines | None = None, **settings: Any) -> Iterator[str]:
-    """Gives its http address. Utterances are heard as `HEARD`, one after the other, and answered with `ANSWERS`, or as `engines` do."""
+def serving(
+    max_sessions: int = 4, engines: Engines | None = None, environment: Mapping[str, str] | None = None, **settings: Any
+) -> Iterator[str]:
+    """Gives its http address. Utterances are heard as `HEARD`, one after the other, and answered with `ANSWERS`, or as `engines` do.
+    `environment`: where keys may be."""
     listener = socket.create_server(("127.0.0.1", 0))
-    typed = Settings.of({"profile": "fake", **settings})
-    app = partial(_app, max_sessions, engines or fakes(), typed)
+    typed = Settings.of({"profile": "fake", "session.max_sessions": max_sessions, **settings})
+    app = partial(_app, engines or fakes(), typed, environment or {})
     longest = 2 * typed.session.max_message_bytes  # as patches/uvicorn_limits.py has it
     server = uvicorn.Server(uvicorn.Config(app, factory=True, log_level="warning", ws="websockets-sansio", ws_max_size=longest))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -73,9 +77,16 @@ def fakes(**changed: Any) -> Engines:
     return replace(engines, **changed)
 
 
-def _app(max_sessions: int, engines: Engines, settings: Settings) -> object:
-    options = SessionOptions(Served("small", "ear", "af_heart", engines.text_to_speech.voices), longest_s=settings.session.max_s)
-    front = Front(engines, options, settings, Admission(max_sessions))
+def _app(engines: Engines, settings: Settings, environment: Mapping[str, str]) -> object:
+    session = settings.session
+    options = SessionOptions(
+        Served("small", "ear", "af_heart", engines.text_to_speech.voices),
+        longest_s=session.max_s,
+        lead_s=session.lead_s,
+        unsent_bytes=session.unsent_bytes,
+        stalled_s=session.stalled_s,
+    )
+    front = Front(engines, options, settings, Door.of(settings, key_file.access(settings, environment)))
     return application(front, _nothing_wrong, _counts)
 
 

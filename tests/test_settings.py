@@ -17,8 +17,8 @@ def test_nested_and_dotted_names_meet() -> None:
 
 
 def test_text_from_the_command_line_becomes_what_the_setting_is() -> None:
-    settings = Settings.of({"profile": "cpu", "stt.num_cpus": "0.5", "gateway.beyond_loopback": "true", "session.max_sessions": "7"})
-    assert (settings.stt.num_cpus, settings.gateway.beyond_loopback, settings.session.max_sessions) == (0.5, True, 7)
+    settings = Settings.of({"profile": "cpu", "stt.num_cpus": "0.5", "gateway.open_to_all": "true", "session.max_sessions": "7"})
+    assert (settings.stt.num_cpus, settings.gateway.open_to_all, settings.session.max_sessions) == (0.5, True, 7)
 
 
 def test_options_of_an_engine_are_read_as_numbers_and_truth_values_where_they_look_like_them() -> None:

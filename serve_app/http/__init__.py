@@ -1,4 +1,5 @@
-"""OpenAI's HTTP API over the same engines as the sessions: speech, transcriptions, chat completions, models and voices.
+"""OpenAI's HTTP API over the same engines as the sessions: speech, transcriptions, chat completions, models and voices; and
+ephemeral keys for sessions.
 
     request ──> a Pydantic model ──> engines ──> a whole response, or one that streams while it is made
                       (exchange.py: one place of the admission; errors in OpenAI's shape; a client that leaves ends the work)

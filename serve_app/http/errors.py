@@ -6,11 +6,17 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
 
+from serve_app.access import SessionTooLong, WrongKey
 from serve_app.admission import Refused
 from serve_app.errors import EngineBusy, EngineFailed, EngineGone, PromptRefused, PromptTooLong, SparkvoxError, UnknownVoice
-from serve_app.realtime.errors import from_validation
+from serve_app.limits import LimitReached
+from serve_app.realtime.errors import ProtocolError, from_validation
 
-RETRY_AFTER_S = 1
+_HEADERS = {
+    401: {"www-authenticate": 'Bearer realm="sparkvox"'},
+    429: {"retry-after": "1"},
+    503: {"retry-after": "1"},
+}
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +49,13 @@ def api_error(error: Exception) -> ApiError:
             return error
         case ValidationError():
             return invalid(error)
-        case Refused():
+        case ProtocolError():
+            return ApiError(400, error.message, error.code, error.param)
+        case WrongKey():
+            return ApiError(401, str(error), "invalid_api_key")
+        case SessionTooLong():
+            return ApiError(400, str(error), "invalid_value", "session")
+        case Refused() | LimitReached():
             return ApiError(429, str(error), "rate_limit_exceeded")
         case EngineBusy() | EngineGone():
             return ApiError(503, str(error), "engine_unavailable")
@@ -60,8 +72,7 @@ def api_error(error: Exception) -> ApiError:
 
 
 def response(error: ApiError) -> Response:
-    retry = {"retry-after": str(RETRY_AFTER_S)} if error.status in (429, 503) else None
-    return JSONResponse(error.body, error.status, retry)
+    return JSONResponse(error.body, error.status, _HEADERS.get(error.status))
 
 
 def _type(status: int) -> str:

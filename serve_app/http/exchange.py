@@ -13,11 +13,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from serve_app.access import Caller, Key
 from serve_app.admission import Admission, origin_allowed
 from serve_app.errors import SparkvoxError
 from serve_app.http.errors import ApiError, api_error
 from serve_app.http.errors import response as error_response
 
+CALLER = "sparkvox.caller"
+"""Where a request's scope has who sends it."""
 MAX_JSON_BYTES = 4 * 1024 * 1024
 
 T = TypeVar("T")
@@ -28,6 +31,12 @@ log = logging.getLogger(__name__)
 
 class ClientGone(SparkvoxError):
     """Nobody waits for the answer."""
+
+
+def caller_of(scope: Scope) -> Caller:
+    """Anybody, where nothing asked for a key."""
+    caller: Caller = scope.get(CALLER, Caller(Key("anybody", "")))
+    return caller
 
 
 class Endpoint:
@@ -46,7 +55,8 @@ class Endpoint:
     async def _response(self, request: Request, place: ExitStack) -> Response:
         try:
             self._check_origin(request)
-            place.enter_context(self._admission.session())
+            key = caller_of(request.scope).key
+            place.enter_context(self._admission.session(key.digest, key.limits.requests))
             return await self._answer(request)
         except (ClientGone, ClientDisconnect):
             raise

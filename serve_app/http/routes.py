@@ -1,16 +1,17 @@
 """Where each request goes."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from serve_app.admission import Admission
+from serve_app.admission import Door
 from serve_app.engines import Engines
-from serve_app.http import chat, errors, speech, transcriptions
-from serve_app.http.exchange import Endpoint
+from serve_app.http import chat, client_secrets, errors, speech, transcriptions
+from serve_app.http.exchange import Endpoint, caller_of
 from serve_app.realtime.session_object import Served
 from serve_app.realtime.voices import VOICES, served_voice
 from serve_app.settings import Settings
@@ -21,15 +22,20 @@ class Api:
     engines: Engines
     served: Served
     settings: Settings
+    door: Door
 
     async def speech(self, request: Request) -> Response:
         return await speech.answer(request, self.engines.text_to_speech, self.served)
 
     async def transcriptions(self, request: Request) -> Response:
-        return await transcriptions.answer(request, self.engines, self.settings.http)
+        allowance = self.door.allowance(caller_of(request.scope))
+        return await transcriptions.answer(request, self.engines, self.settings.http, allowance)
 
     async def chat(self, request: Request) -> Response:
         return await chat.answer(request, self.engines.language_model, self.served.model)
+
+    async def client_secrets(self, request: Request) -> Response:
+        return await client_secrets.answer(request, self.door.access, self.served, self.settings.session.max_s)
 
     async def models(self, _: Request) -> Response:
         return JSONResponse({"object": "list", "data": [self._model(name) for name in self._models]})
@@ -57,20 +63,22 @@ class Api:
         return {"id": name, "object": "voice", "name": name, "default": name == served.voice, "aliases": aliases}
 
 
-def routes(api: Api) -> list[BaseRoute]:
-    admission = Admission(api.settings.http.max_requests)
+def routes(api: Api, middleware: Sequence[Middleware] = ()) -> list[BaseRoute]:
+    """`middleware`: what each of them stands behind."""
 
     def post(path: str, answer: Callable[[Request], Awaitable[Response]]) -> Route:
-        return Route(path, Endpoint(answer, admission, api.settings.gateway.origins), methods=["POST"])
+        endpoint = Endpoint(answer, api.door.requests, api.settings.gateway.origins)
+        return Route(path, endpoint, methods=["POST"], middleware=middleware)
 
     return [
         post("/v1/audio/speech", api.speech),
         post("/v1/audio/transcriptions", api.transcriptions),
         post("/v1/audio/translations", transcriptions.translations),
         post("/v1/chat/completions", api.chat),
-        Route("/v1/audio/voices", api.voices),
-        Route("/v1/models", api.models),
-        Route("/v1/models/{name:path}", api.model),
+        post("/v1/realtime/client_secrets", api.client_secrets),
+        Route("/v1/audio/voices", api.voices, middleware=middleware),
+        Route("/v1/models", api.models, middleware=middleware),
+        Route("/v1/models/{name:path}", api.model, middleware=middleware),
     ]
 
 

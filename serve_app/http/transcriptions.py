@@ -11,13 +11,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from serve_app.core.language import Hints
-from serve_app.engines import Engines
+from serve_app.engines import HEARING_RATE, Engines
 from serve_app.http import captions
 from serve_app.http.decoding import decoded
 from serve_app.http.errors import ApiError
 from serve_app.http.exchange import event_stream, unless_gone
 from serve_app.http.transcribing import Transcript, Transcription
 from serve_app.http.upload import form_of
+from serve_app.limits import Allowance
 from serve_app.settings import HttpSettings
 
 LISTS = ("timestamp_granularities", "include", "keywords", "languages")
@@ -48,11 +49,12 @@ class TranscriptionRequest(BaseModel):
         return self.response_format == "verbose_json" and set(self.timestamp_granularities) == {"word"}
 
 
-async def answer(request: Request, engines: Engines, settings: HttpSettings) -> Response:
+async def answer(request: Request, engines: Engines, settings: HttpSettings, allowance: Allowance) -> Response:
     async with form_of(request, settings.max_upload_bytes) as form:
         asked = _asked(form)
         file = _file(form, settings.max_upload_bytes)
         pcm = await asyncio.to_thread(decoded, file.file, settings.max_audio_s)
+    allowance.take(len(pcm) / HEARING_RATE)
     transcription = Transcription(engines, pcm, asked.hints)
     if asked.stream:
         return await event_stream(request, _events(transcription))

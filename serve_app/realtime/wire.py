@@ -56,11 +56,19 @@ class Received:
 
 
 class Wire:
-    def __init__(self, session: SessionObject, new_id: Callable[[str], str], timings: bool = False) -> None:
-        """`timings`: the client asked for them; they ride in the metadata of `response.done`, which the protocol leaves to us."""
+    def __init__(
+        self,
+        session: SessionObject,
+        new_id: Callable[[str], str],
+        timings: bool = False,
+        rate_limits: Callable[[], list[Event]] = list,
+    ) -> None:
+        """`timings`: the client asked for them; they ride in the metadata of `response.done`, which the protocol leaves to us.
+        `rate_limits`: as `rate_limits.updated` tells them."""
         self.session = session
         self._new_id = new_id
         self._timings = timings
+        self._rate_limits = rate_limits
         self._conversation_id = new_id("conv")
 
     def opening(self) -> Event:
@@ -74,7 +82,7 @@ class Wire:
         event = render.render(what, self._conversation_id, self.session.output_format)
         if isinstance(what, told.ResponseDone):
             self._add_timings(event, what.response.timings)
-            return [self.stamp(event), self.stamp({"type": "rate_limits.updated", "rate_limits": []})]
+            return [self.stamp(event), self.stamp({"type": "rate_limits.updated", "rate_limits": self._rate_limits()})]
         if isinstance(what, told.ItemCut) and self._timings:
             event["sparkvox.cut_by"] = "words" if what.by_words else "proportion"
         return [self.stamp(event)]

@@ -4,10 +4,10 @@ const WHY_CLOSED = {
   1001: "The session reached its longest or the server is going away: press the button to start a new one.",
   1012: "The server is restarting: wait a moment, then press the button again.",
   1013: "The server has no room for another conversation: wait a moment, then press the button again.",
+  3000: "The server asks for a key: enter it under Access key, then press the button again.",
 };
 
-const NO_DOOR =
-  "The server did not open a conversation: see that it is running (make serve); if it asks for a key, enter it under Access key.";
+const NO_DOOR = "The server did not open a conversation: see that it is running (make serve).";
 
 export function realtimeAddress(page) {
   const address = new URL("v1/realtime?sparkvox=timings", page);

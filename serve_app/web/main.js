@@ -11,6 +11,10 @@ const keyField = document.getElementById("key");
 const textField = document.getElementById("text");
 const view = new View();
 
+// Kept while the tab is open, and for no other.
+keyField.value = sessionStorage.getItem("key") ?? "";
+keyField.addEventListener("change", () => sessionStorage.setItem("key", keyField.value.trim()));
+
 let conversation = null;
 let isListening = false;
 

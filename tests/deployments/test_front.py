@@ -4,7 +4,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
-from deployments.front import Guard
+from deployments.guard import Guard
 from serve_app.admission import Admission, Refused, is_loopback, origin_allowed
 
 

@@ -9,6 +9,8 @@ import httpx
 import pytest
 from openai import AsyncOpenAI, InternalServerError, NotFoundError, RateLimitError
 
+from serve_app.access import Access
+from serve_app.admission import Door
 from serve_app.engines import Engines
 from serve_app.errors import EngineBusy, EngineGone
 from serve_app.http.routes import Api, routes
@@ -32,7 +34,8 @@ class Visit:
         self.sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._body: list[bytes] = [json.dumps(body).encode()]
         settings = Settings.of({"profile": "fake"})
-        (route,) = (route for route in routes(Api(engines, SERVED, settings)) if route.path == path)
+        api = Api(engines, SERVED, settings, Door.of(settings, Access(b"secret")))
+        (route,) = (route for route in routes(api) if route.path == path)
         headers = [(b"content-type", b"application/json")]
         scope = {"type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b""}
         self.done = asyncio.create_task(route.app(scope, self._receive, self._send))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from serve_app.access import new_key
 from tests.fake_server import serving
 from tests.web.browser import ALLOW_MICROPHONE, CHROMEDRIVER, CHROMIUM, REFUSE_MICROPHONE, Page, page_at
 
@@ -123,6 +124,19 @@ def test_a_server_that_is_gone_is_said_with_what_to_do(tmp_path: Path) -> None:
         assert page.phase == "idle"
     finally:
         browser.__exit__(None, None, None)
+
+
+def test_a_server_that_asks_for_a_key_is_told_one_that_lasts_as_long_as_the_tab(tmp_path: Path) -> None:
+    key = new_key()
+    with serving(environment={"SPARKVOX_API_KEY": key}) as url, page_at(url, tmp_path / "profile") as page:
+        page.say("Hello?")
+        page.wait(lambda: "Access key" in page.status, "the sentence")
+        page.find(".access summary").click()
+        page.find("#key").send_keys(f"{key}\t")
+        page.driver.refresh()
+        page.say("Hello?")
+        page.wait_for_answers(1)
+        assert page.driver.execute_script("return Object.keys(localStorage).length + document.cookie.length") == 0
 
 
 # A stop is answered, a play is not: a second player in the same worklet scope answers once the first has what was posted before.
