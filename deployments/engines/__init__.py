@@ -29,6 +29,7 @@ ENGINES: dict[str, dict[str, str]] = {
     },
     "text_to_speech": {
         "kokoro-onnx": "deployments.engines.kokoro_onnx:KokoroOnnx",
+        "kokoro-torch": "deployments.engines.kokoro_torch:KokoroTorch",
         "fake": "deployments.engines.fake:FakeTextToSpeech",
     },
 }
