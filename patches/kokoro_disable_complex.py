@@ -28,7 +28,7 @@ def exact(transform: Any) -> Any:
     import torch
     from kokoro.custom_stft import CustomSTFT
 
-    class ExactStft(CustomSTFT):  # type: ignore[misc]
+    class ExactStft(CustomSTFT):
         def __init__(self) -> None:
             super().__init__(transform.filter_length, transform.hop_length, transform.win_length, pad_mode="reflect")
             # Plus 0, so that the phase of a negative number is pi and not minus pi.

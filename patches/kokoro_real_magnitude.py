@@ -23,7 +23,7 @@ def by_parts(transform: Any) -> Any:
     import torch
     from kokoro.istftnet import TorchSTFT
 
-    class PartsStft(TorchSTFT):  # type: ignore[misc]
+    class PartsStft(TorchSTFT):
         def transform(self, input_data: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             shape = (self.filter_length, self.hop_length, self.win_length)
             window = self.window.to(input_data.device)

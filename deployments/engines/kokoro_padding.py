@@ -68,7 +68,7 @@ class PaddedNorm(nn.Module):
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
         mask = self._lengths.mask(signal.shape[-1])
         if mask is None:
-            return self._alone(signal)  # type: ignore[no-any-return]
+            return self._alone(signal)
         count = mask.sum(-1, keepdim=True)
         centred = (signal - (signal * mask).sum(-1, keepdim=True) / count) * mask
         variance = centred.square().sum(-1, keepdim=True) / count

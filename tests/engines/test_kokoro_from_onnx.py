@@ -73,7 +73,8 @@ def test_an_lstm_speaks_as_onnx_defines_it():
     x = rng.normal(size=size).astype(np.float32)
     said = lstm(torch.from_numpy(x)[None, None])[0][0, 0].detach().numpy()
     for direction in (0, 1):
-        gates = x @ (weights["W_quantized"][direction] * weights["W_scale"][direction]) + weights["onnx::LSTM_B"][direction].reshape(2, -1).sum(0)
+        bias = weights["onnx::LSTM_B"][direction].reshape(2, -1).sum(0)
+        gates = x @ (weights["W_quantized"][direction] * weights["W_scale"][direction]) + bias
         i, o, _, c = np.split(gates, 4)
         sigmoid = lambda z: 1 / (1 + np.exp(-z))  # noqa: E731
         wanted = sigmoid(o) * np.tanh(sigmoid(i) * np.tanh(c))
