@@ -163,6 +163,14 @@ KOKORO = Artifact(
     ),
 )
 
+KOKORO_TORCH = Artifact(
+    name="kokoro-82m-torch",
+    about="the same as PyTorch weights, unpacked from kokoro-82m-int8 (327 MB)",
+    licence="Apache-2.0",
+    files=(),
+    prepare="deployments.engines.kokoro_from_onnx",
+)
+
 _VOICE_HASHES = {
     "af_alloy": "c4a6b876047fd7fb472edf4ebd63cfac7c3b958a7cae7c106e8f038ca6308c45",
     "af_aoede": "4a004c33430762e2461eedb2013fad808ef4ab3121f5300f554476caf58d8361",
@@ -214,4 +222,4 @@ KOKORO_VOICES = Artifact(
     files=tuple(_voice(name, sha256) for name, sha256 in _VOICE_HASHES.items()),
 )
 
-DECLARED = (SILERO, SMART_TURN, MOONSHINE, SMOLLM2, KOKORO, KOKORO_VOICES)
+DECLARED = (SILERO, SMART_TURN, MOONSHINE, SMOLLM2, KOKORO, KOKORO_TORCH, KOKORO_VOICES)

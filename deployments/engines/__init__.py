@@ -35,6 +35,7 @@ ENGINES: dict[str, dict[str, str]] = {
         "kokoro-onnx": "deployments.engines.kokoro_onnx:KokoroOnnx",
         "openai": "deployments.engines.openai_tts:OpenAiSpeech",
         "riva": "deployments.engines.riva:RivaSpeech",
+        "kokoro-torch": "deployments.engines.kokoro_torch:KokoroTorch",
         "fake": "deployments.engines.fake:FakeTextToSpeech",
     },
 }

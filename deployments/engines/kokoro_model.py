@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from deployments.engines.kokoro_speech import FRAME_SAMPLES, Voiced, style_row
 from serve_app.errors import EngineFailed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-Floats = npt.NDArray[np.float32]
+    from deployments.engines.kokoro_speech import Floats
 
-MOST_PHONEMES = 510
-"""Of one run; the model's context is 512, and a pad stands at either end."""
-FRAME_SAMPLES = 600
-"""Samples for one unit of the predicted durations: hop of 300, upsampled by 2 (verified: their sum times this is the audio's length)."""
 DURATIONS = "/encoder/Cast_output_0"
 """The tensor inside the graph that holds the rounded durations, int64 [1, tokens]."""
-
-
-@dataclass(frozen=True, slots=True)
-class Voiced:
-    samples: Floats
-    """Shape [n], -1 to 1, at 24 kHz."""
-    ends: npt.NDArray[np.int64] | None
-    """The sample at which each phoneme of the input ends, shape [phonemes]; None when the file does not tell."""
-    begin: int
-    """The sample at which the first phoneme begins."""
 
 
 class KokoroModel:
@@ -53,8 +38,7 @@ class KokoroModel:
     def run(self, phonemes: str, voice: Floats, speed: float) -> Voiced:
         """`phonemes`: 1 to `MOST_PHONEMES` known ones; `voice`: [510, 256], a row for each length. Raises `EngineFailed`."""
         tokens = [0, *(self._vocabulary[phoneme] for phoneme in phonemes), 0]
-        # KPipeline.infer of the package `kokoro` takes the row len - 1.
-        style = voice[len(phonemes) - 1][None]
+        style = style_row(voice, phonemes)
         try:
             samples, *durations = self._session.run(
                 None, {"tokens": np.array([tokens], np.int64), "style": style, "speed": np.array([speed], np.float32)}

@@ -8,8 +8,7 @@ import pytest
 import soxr
 
 from deployments.engines import ELSEWHERE
-from deployments.engines.kokoro_model import MOST_PHONEMES
-from deployments.engines.kokoro_onnx import cut
+from deployments.engines.kokoro_speech import MOST_PHONEMES, cut
 from deployments.engines.phonemes import SpokenWord
 from serve_app.audio import level_dbfs
 from serve_app.engines import HEARING_RATE, Due, Hints, Speech

@@ -22,6 +22,7 @@ def test_names_are_those_that_engines_ask_for() -> None:
         "moonshine-tiny-en",
         "smollm2-135m-instruct",
         "kokoro-82m-int8",
+        "kokoro-82m-torch",
         "kokoro-voices",
     }
 
