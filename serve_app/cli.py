@@ -12,6 +12,7 @@ COMMANDS = {
     "serve": ("serve_app.serving", "start the server on this machine"),
     "talk": ("serve_app.talk", "speak WAV files, or through the microphone, to a server"),
     "models": ("serve_app.models_command", "list the model files, or fetch them"),
+    "engines": ("serve_app.engines_command", "list the engines, whether they can run here, and what they lack"),
 }
 """Name: module with `add_arguments(parser)` and `run(args) -> exit code`, and what it does."""
 
