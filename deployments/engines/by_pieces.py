@@ -80,7 +80,7 @@ class ByPieces:
         utterance.loose = np.concatenate((utterance.loose, pcm))
         clips = []
         while len(utterance.loose) > self._longest:
-            cut = quietest(utterance.loose, self._longest)
+            cut = quietest(utterance.loose, self._longest // 2, self._longest) or self._longest
             clips.append(_clip(utterance, utterance.loose[:cut]))
             utterance.loose = utterance.loose[cut:]
             utterance.fixed_samples += cut

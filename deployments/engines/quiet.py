@@ -19,11 +19,18 @@ CUT_FRAMES = 10
 """200 ms, whose middle is the cut."""
 
 
-def quietest(pcm: Pcm, end: int) -> int:
-    """The sample in the middle of the quietest 200 ms in the second half before the sample `end`, which is at least a second in."""
-    start = end // 2
+def quietest(pcm: Pcm, start: int, end: int) -> int | None:
+    """The sample in the middle of the quietest 200 ms between two; None where there are not so many."""
+    if end - start < CUT_FRAMES * FRAME:
+        return None
     loudness = np.convolve(_loudness(pcm[start:end]), np.ones(CUT_FRAMES), "valid")
     return start + (int(loudness.argmin()) + CUT_FRAMES // 2) * FRAME
+
+
+def is_lull(pcm: Pcm, at: int) -> bool:
+    """Whether nothing is said in the 200 ms around the sample, as far as the rest of `pcm` tells."""
+    around = _loudness(pcm[max(0, at - CUT_FRAMES // 2 * FRAME) : at + CUT_FRAMES // 2 * FRAME])
+    return bool(around.max(initial=0.0) <= max(QUIET, FADED * _loudness(pcm).max(initial=0.0)))
 
 
 def heard(pcm: Pcm) -> tuple[int, int]:
