@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import orjson
 
-from serve_app.engines import Audio, Begin, Drop, End, Failed, Final, HearingMessage, HearingResult, Hints, Partial, Word
+from serve_app.engines import Audio, Begin, Drop, End, Failed, Final, Guess, Guessed, HearingMessage, HearingResult, Hints, Partial, Word
 
-SUBPROTOCOL = "sparkvox.ear.1"
+SUBPROTOCOL = "sparkvox.ear.2"
 
 
 class Kind(IntEnum):
@@ -26,6 +26,8 @@ class Kind(IntEnum):
     PARTIAL = 4
     FINAL = 5
     FAILED = 6
+    GUESS = 7
+    GUESSED = 8
 
 
 class BadFrame(ValueError):
@@ -42,6 +44,10 @@ def encode(message: HearingMessage | HearingResult) -> bytes:
             return _frame(Kind.END, utterance)
         case Drop(utterance):
             return _frame(Kind.DROP, utterance)
+        case Guess(utterance, at_s):
+            return _frame(Kind.GUESS, utterance, orjson.dumps({"at_s": at_s}))
+        case Guessed(utterance):
+            return _frame(Kind.GUESSED, utterance, orjson.dumps(asdict(message)))
         case Partial(utterance, text, stable_chars):
             return _frame(Kind.PARTIAL, utterance, orjson.dumps({"text": text, "stable_chars": stable_chars}))
         case Final(utterance):
@@ -79,6 +85,10 @@ def _decoded(kind: int, utterance: str, payload: bytes) -> HearingMessage | Hear
             return Partial(utterance, **fields)
         case Kind.FINAL:
             return Final(**{**fields, "words": tuple(Word(**word) for word in fields["words"])})
+        case Kind.GUESS:
+            return Guess(utterance, **fields)
+        case Kind.GUESSED:
+            return Guessed(**fields)
         case Kind.FAILED:
             return Failed(utterance, **fields)
     raise BadFrame(f"kind {kind} is unknown")

@@ -15,6 +15,7 @@ from serve_app.engines import (
     End,
     Failed,
     Final,
+    Guessed,
     HearingMessage,
     HearingResult,
     Partial,
@@ -47,6 +48,9 @@ class Dictation:
             case Drop(utterance):
                 self._open.discard(utterance)
                 self._tapes.drop(utterance)
+        self._pass_on(message)
+
+    def _pass_on(self, message: HearingMessage) -> None:
         try:
             self._ear.send(message)
         except EngineGone:
@@ -56,6 +60,11 @@ class Dictation:
         """A whole utterance at once, at HEARING_RATE."""
         for message in (Begin(item_id, hints), Audio(item_id, pcm), End(item_id)):
             self.send(message)
+
+    def settle(self, item_id: str) -> None:
+        """Its text is known: nothing more is wanted."""
+        self._open.discard(item_id)
+        self._pass_on(Drop(item_id))
 
     async def listen(self) -> None:
         """Posts the results until `close`. Raises what opening another ear raises."""
@@ -78,6 +87,8 @@ class Dictation:
             case Partial():
                 if result.stable_chars:
                     self._post(ev.TranscriptGrew(result.utterance, result.text[: result.stable_chars]))
+            case Guessed():
+                self._post(ev.TranscriptGuessed(result.utterance, result.text, result.at_s, result.audio_s))
             case Final():
                 self._open.discard(result.utterance)
                 self._post(ev.TranscriptFinished(result.utterance, result.text, result.audio_s))

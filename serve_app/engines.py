@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 # Made by the core, met by engines: re-exported, so that an engine has one place to import from.
 from serve_app.core.language import ChatMessage as ChatMessage
+from serve_app.core.language import Constraints as Constraints
 from serve_app.core.language import Hints as Hints
 from serve_app.core.language import Prompt as Prompt
 from serve_app.core.language import Tool as Tool
@@ -99,7 +100,16 @@ class Drop:
     utterance: str
 
 
-HearingMessage = Begin | Audio | End | Drop
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What would the text be if the utterance ended here? Answered by one `Guessed`, unless the utterance ends first; it goes on."""
+
+    utterance: str
+    at_s: float
+    """Names the guess; comes back with it."""
+
+
+HearingMessage = Begin | Audio | End | Drop | Guess
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +141,15 @@ class Failed:
     reason: str
 
 
-HearingResult = Partial | Final | Failed
+@dataclass(frozen=True, slots=True)
+class Guessed:
+    utterance: str
+    text: str
+    at_s: float
+    audio_s: float
+
+
+HearingResult = Partial | Final | Failed | Guessed
 
 
 class Ear(Protocol):
@@ -181,6 +199,9 @@ class Recogniser(Engine, Protocol):
     def begin(self, hints: Hints) -> Any:
         """A fresh stream's state. Dropping the reference ends it."""
 
+    def fork(self, stream: Any) -> Any:
+        """A copy, whose last step leaves the stream as it is. Called from the worker thread too."""
+
     def step(self, due: Sequence[Due]) -> Sequence[Hypothesis | Exception]:
         """One step for all of them; an answer for each in its place. An exception concerns that stream alone."""
 
@@ -226,8 +247,8 @@ ReplyPiece = TextDelta | ToolCallDelta | ReplyEnd
 
 class LanguageModel(Engine, Protocol):
     def reply(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
-        """Ends with a `ReplyEnd`. Closing the iterator aborts generation at once. Raises `EngineFailed`, `EngineGone` or
-        `PromptTooLong`."""
+        """Ends with a `ReplyEnd`. Closing the iterator aborts generation at once. Raises `EngineFailed`, `EngineGone`,
+        `PromptTooLong` or `PromptRefused`."""
 
 
 # --- text-to-speech ---------------------------------------------------------------------------------------------------------------------

@@ -24,6 +24,10 @@ class PromptTooLong(EngineFailed):
     """The conversation does not fit the model's context."""
 
 
+class PromptRefused(EngineFailed):
+    """The engine cannot do what this prompt asks; nothing is wrong with the engine."""
+
+
 class UnknownVoice(EngineFailed):
     """The voice is not one of the engine's."""
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from serve_app.audio import Ring
 from serve_app.core import events as ev
-from serve_app.core.config import TurnTaking
+from serve_app.core.config import SemanticVad, TurnTaking
 from serve_app.core.endpointing import Endpointer, Heard, Paused
 from serve_app.core.language import Hints
 from serve_app.engines import HEARING_RATE, Audio, Begin, Drop, End, HearingMessage, Pcm, TurnDetector, VoiceActivity
@@ -34,8 +34,10 @@ class Hearing:
         turn_detector: TurnDetector,
         send: Callable[[HearingMessage], None],
         post: Callable[[ev.Event], None],
+        eager: Callable[[], bool],
     ) -> None:
-        """`send`: to speech-to-text."""
+        """`send`: to speech-to-text. `eager`: whether there is room for work that may be thrown away."""
+        self._eager = eager
         self._send = send
         self._frame = voice_activity.frame_samples
         self._voice = voice_activity.open()
@@ -83,13 +85,15 @@ class Hearing:
         self._send(Begin(item_id, hints))
         self._send(Audio(item_id, self._ring.since(start)))
 
-    def end(self, item_id: str) -> None:
+    def end(self, item_id: str, guessed: bool = False) -> None:
+        """`guessed`: a guess stands for the final text."""
         if len(self._rest):
             self._hear(self._rest)
             self._rest = self._rest[:0]
         self._stop_judging()
         self._utterance = None
-        self._send(End(item_id))
+        if not guessed:
+            self._send(End(item_id))
 
     def drop(self, item_id: str) -> None:
         self._stop_judging()
@@ -123,8 +127,10 @@ class Hearing:
 
     def _tell(self, heard: Heard) -> None:
         if isinstance(heard, Paused):
-            self._stop_judging()
-            self._judging = asyncio.create_task(self._judge(heard, self._endpointer))
+            self._post(ev.SpeechPaused(heard.last_speech_s, self.position_s, self._eager()))
+            if isinstance(self._turn_taking, SemanticVad):
+                self._stop_judging()
+                self._judging = asyncio.create_task(self._judge(heard, self._endpointer))
         else:
             self._post(heard)
 

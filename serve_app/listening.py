@@ -12,10 +12,9 @@ What one session does cannot harm another: each has bounds on what it may store,
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,15 +28,17 @@ from serve_app.engines import (
     End,
     Failed,
     Final,
+    Guess,
+    Guessed,
     HearingMessage,
     HearingResult,
-    Hints,
     Hypothesis,
     Partial,
     Pcm,
     Recogniser,
 )
-from serve_app.errors import EngineBusy, EngineFailed, EngineGone
+from serve_app.errors import EngineBusy, EngineGone
+from serve_app.stepping import Task, Utterance, step_all
 
 log = logging.getLogger(__name__)
 
@@ -57,21 +58,6 @@ class Limits:
     """Of one session, those whose result was not read included; beyond it the session is lost."""
 
 
-@dataclass(eq=False, slots=True)
-class _Utterance:
-    name: str
-    ear: "_Ear"
-    hints: Hints
-    stream: Any = None
-    """What `Recogniser.begin` gave; None before the first step."""
-    chunks: list[Pcm] = field(default_factory=list)
-    new_samples: int = 0
-    samples: int = 0
-    ended: bool = False
-    said: tuple[str, int] = ("", 0)
-    """Text and stable characters of the last partial: the same one is not sent twice."""
-
-
 class Listening:
     """A `SpeechToText` around any `Recogniser`. All but the steps happens on the event loop that calls `open`."""
 
@@ -80,7 +66,7 @@ class Listening:
         self.limits = limits or Limits()
         self._worker = ThreadPoolExecutor(1, "recogniser")
         self._ears: set[_Ear] = set()
-        self._due: dict[_Utterance, None] = {}
+        self._due: dict[Utterance[_Ear], None] = {}
         self._scheduler: asyncio.Task[None] | None = None
 
     @property
@@ -122,15 +108,15 @@ class Listening:
     def forget(self, ear: "_Ear") -> None:
         self._ears.discard(ear)
 
-    def consider(self, utterance: _Utterance) -> None:
+    def consider(self, utterance: Utterance["_Ear"]) -> None:
         """Something came for the utterance: see that it is stepped if that made it due."""
         step = self._recogniser.step_samples
-        if utterance.ended or 0 < step <= utterance.new_samples:
+        if utterance.ended or utterance.guess_at_s is not None or 0 < step <= utterance.new_samples:
             self._due.setdefault(utterance)
             if self._scheduler is None:
                 self._scheduler = asyncio.create_task(self._schedule(), name="listening")
 
-    def withdraw(self, utterance: _Utterance) -> None:
+    def withdraw(self, utterance: Utterance["_Ear"]) -> None:
         self._due.pop(utterance, None)
 
     async def _schedule(self) -> None:
@@ -142,33 +128,42 @@ class Listening:
         finally:
             self._scheduler = None
 
-    def _take(self) -> list[tuple[_Utterance, Due]]:
-        ended = [utterance for utterance in self._due if utterance.ended]
-        chosen = ended or list(self._due)[: self.limits.partials_at_once]
+    def _take(self) -> list[Task["_Ear"]]:
+        """Somebody waits for what has ended and for guesses; nobody for the rest."""
+        awaited = [utterance for utterance in self._due if utterance.ended or utterance.guess_at_s is not None]
+        chosen = awaited or list(self._due)[: self.limits.partials_at_once]
         batch = []
         for utterance in chosen:
             del self._due[utterance]
             pcm = np.concatenate(utterance.chunks) if utterance.chunks else NO_PCM
+            guess_at_s, utterance.guess_at_s = utterance.guess_at_s, None
+            if guess_at_s is not None and not utterance.ended:
+                batch.append(Task(utterance, Due(None, pcm, True), guess_at_s, utterance.samples))
+                self.consider(utterance)
+                continue
             utterance.chunks, utterance.new_samples = [], 0
-            batch.append((utterance, Due(utterance.stream, pcm, utterance.ended)))
+            batch.append(Task(utterance, Due(utterance.stream, pcm, utterance.ended)))
         return batch
 
-    async def _step(self, batch: list[tuple[_Utterance, Due]]) -> None:
+    async def _step(self, batch: list[Task["_Ear"]]) -> None:
         loop = asyncio.get_running_loop()
         try:
-            answers = await loop.run_in_executor(self._worker, _step_all, self._recogniser, batch)
+            answers = await loop.run_in_executor(self._worker, step_all, self._recogniser, batch)
         except Exception as error:
             log.exception("a step of %d utterances failed", len(batch))
             answers = [error] * len(batch)
-        for (utterance, due), answer in zip(batch, answers, strict=True):
-            utterance.stream = due.stream
-            utterance.ear.answer(utterance, due.last, answer)
+        for task, answer in zip(batch, answers, strict=True):
+            if task.guess_at_s is not None:
+                task.utterance.ear.guess(task, answer)
+                continue
+            task.utterance.stream = task.due.stream
+            task.utterance.ear.answer(task.utterance, task.due.last, answer)
 
 
 class _Ear:
     def __init__(self, listening: Listening, session_id: str) -> None:
         self.session_id = session_id
-        self.open: dict[str, _Utterance] = {}
+        self.open: dict[str, Utterance[_Ear]] = {}
         self._listening = listening
         self.unread: deque[HearingResult] = deque()
         """Results that were not read yet."""
@@ -213,7 +208,17 @@ class _Ear:
         self.unread.clear()
         self._leave()
 
-    def answer(self, utterance: _Utterance, last: bool, answer: Hypothesis | Exception) -> None:
+    def guess(self, task: Task["_Ear"], answer: Hypothesis | Exception) -> None:
+        """One that fails fails the utterance: perhaps somebody takes it for the end and asks no more."""
+        utterance = task.utterance
+        if self.open.get(utterance.name) is not utterance:
+            return
+        if isinstance(answer, Exception):
+            self._finish(utterance, Failed(utterance.name, str(answer) or type(answer).__name__))
+        elif task.guess_at_s is not None:
+            self._tell(Guessed(utterance.name, answer.text, task.guess_at_s, task.samples / HEARING_RATE))
+
+    def answer(self, utterance: Utterance["_Ear"], last: bool, answer: Hypothesis | Exception) -> None:
         """What a step gave for it; nothing happens when it was dropped meanwhile."""
         if self.open.get(utterance.name) is not utterance:
             return
@@ -231,18 +236,22 @@ class _Ear:
         if len(self.open) + len(self.unread) >= self._listening.limits.open_utterances:
             self.lose(f"session {self.session_id} has too many open utterances and unread results")
             raise EngineGone(self._lost)
-        self.open[message.utterance] = _Utterance(message.utterance, self, message.hints)
+        self.open[message.utterance] = Utterance(message.utterance, self, message.hints)
 
-    def _continue(self, utterance: _Utterance, message: Audio | End) -> None:
+    def _continue(self, utterance: Utterance["_Ear"], message: Audio | End | Guess) -> None:
         if utterance.ended:
             return
-        if isinstance(message, Audio):
-            self._add(utterance, message.pcm)
-        else:
-            utterance.ended = True
-            self._listening.consider(utterance)
+        match message:
+            case Audio():
+                self._add(utterance, message.pcm)
+            case Guess():
+                utterance.guess_at_s = message.at_s
+                self._listening.consider(utterance)
+            case End():
+                utterance.ended = True
+                self._listening.consider(utterance)
 
-    def _add(self, utterance: _Utterance, pcm: Pcm) -> None:
+    def _add(self, utterance: Utterance["_Ear"], pcm: Pcm) -> None:
         utterance.samples += len(pcm)
         if utterance.samples > self._listening.limits.longest_s * HEARING_RATE:
             self._finish(utterance, Failed(utterance.name, f"an utterance may have {self._listening.limits.longest_s:g} s of audio"))
@@ -251,7 +260,7 @@ class _Ear:
         utterance.new_samples += len(pcm)
         self._listening.consider(utterance)
 
-    def _finish(self, utterance: _Utterance, result: Final | Failed) -> None:
+    def _finish(self, utterance: Utterance["_Ear"], result: Final | Failed) -> None:
         del self.open[utterance.name]
         self._listening.withdraw(utterance)
         self._tell(result)
@@ -275,20 +284,3 @@ class _Ear:
             self._drop(name)
         self._listening.forget(self)
         self._news.set()
-
-
-def _step_all(recogniser: Recogniser, batch: list[tuple[_Utterance, Due]]) -> Sequence[Hypothesis | Exception]:
-    """In the worker thread. A `begin` that fails concerns its utterance alone."""
-    failed: dict[int, Exception] = {}
-    for number, (utterance, due) in enumerate(batch):
-        if due.stream is None:
-            try:
-                due.stream = recogniser.begin(utterance.hints)
-            except Exception as error:
-                failed[number] = error
-    good = [due for number, (_, due) in enumerate(batch) if number not in failed]
-    answers = list(recogniser.step(good)) if good else []
-    if len(answers) != len(good):
-        raise EngineFailed(f"the recogniser gave {len(answers)} answers for {len(good)} utterances")
-    remaining = iter(answers)
-    return [failed[number] if number in failed else next(remaining) for number in range(len(batch))]

@@ -52,6 +52,11 @@ class Responding:
         self._pieces: asyncio.Queue[_Piece] = asyncio.Queue(PIECES_AHEAD)
         self._tasks: list[asyncio.Task[None]] = []
         self._stopped = False
+        self._released = asyncio.Event()
+
+    def release(self) -> None:
+        """Until then nothing is sent, and no more than the first clause is spoken."""
+        self._released.set()
 
     def reply(self, prompt: Prompt) -> None:
         self._tasks.append(asyncio.create_task(self._reply(prompt)))
@@ -97,6 +102,7 @@ class Responding:
                 if text:
                     await self._make_clause(clause, text)
                 await self._pieces.put(_Piece(clause, None))
+                await self._released.wait()
         except Exception as error:
             self._post(ev.SpeakingFailed(self.id, _reason(error, "Text-to-speech failed")))
 
@@ -108,6 +114,7 @@ class Responding:
 
     async def _play(self) -> None:
         """Sends what was made, not further ahead of playback than the bound."""
+        await self._released.wait()
         while not self._stopped:
             piece = await self._pieces.get()
             clause = piece.clause

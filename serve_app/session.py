@@ -13,7 +13,7 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -27,7 +27,7 @@ from serve_app.core import events as ev
 from serve_app.core.conversation import Conversation
 from serve_app.core.items import Message, Role
 from serve_app.dictation import Dictation
-from serve_app.engines import Ear, Engines, Pcm
+from serve_app.engines import Ear, Engines, Guess, Pcm
 from serve_app.errors import EngineBusy, EngineGone, SparkvoxError
 from serve_app.hearing import Hearing
 from serve_app.outbox import ClientStalled, Outbox
@@ -73,6 +73,8 @@ class SessionOptions:
     """Of the sound of items, for clients that retrieve them; the oldest is forgotten first. Four minutes at 16 kHz."""
     unsent_bytes: int = 8 * 1024 * 1024
     stalled_s: float = 60.0
+    eager: Callable[[], bool] = lambda: True
+    """Whether there is room now for answers that are begun before their turn is confirmed."""
     timings: bool = False
     """The client asked for the timings of its turns."""
     transcription_only: bool = False
@@ -119,7 +121,7 @@ class Session:
         self._tapes = Tapes(options.kept_audio_bytes)
         self._brought = NO_PCM  # the audio of the item that is being created
         self._dictation = Dictation(session_id, engines.speech_to_text, ear, self.post, self._tapes)
-        self._hearing = Hearing(engines.voice_activity, engines.turn_detector, self._dictation.send, self.post)
+        self._hearing = Hearing(engines.voice_activity, engines.turn_detector, self._dictation.send, self.post, options.eager)
         self._hearing.configure(session.config().turn_taking)
         self._outbox = Outbox(transport.send, options.unsent_bytes, options.stalled_s)
         self._events: deque[ev.Event] = deque()
@@ -245,16 +247,24 @@ class Session:
                 self._tell(what)
             case told.BeginUtterance(item_id, start_s, hints):
                 self._hearing.begin(item_id, start_s, hints)
-            case told.EndUtterance(item_id):
-                self._hearing.end(item_id)
+            case told.EndUtterance(item_id, guessed):
+                self._hearing.end(item_id, guessed)
+            case told.GuessTranscript(item_id, at_s):
+                self._dictation.send(Guess(item_id, at_s))
+            case told.SettleUtterance(item_id):
+                self._dictation.settle(item_id)
             case told.DropUtterance(item_id):
                 self._hearing.drop(item_id)
             case told.TranscribeItem(item_id, hints):
                 self._dictation.transcribe(item_id, self._brought, hints)
             case told.ForgetBuffer():
                 self._hearing.forget()
-            case told.StartReply(response_id, prompt):
+            case told.StartReply(response_id, prompt, held):
                 self._work_on(response_id).reply(prompt)
+                if not held:
+                    self._work_on(response_id).release()
+            case told.ReleaseReply(response_id):
+                self._work_on(response_id).release()
             case told.Speak():
                 self._work_on(command.response_id).speak(command)
             case told.StopReply(response_id):

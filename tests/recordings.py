@@ -16,8 +16,12 @@ class Recording:
     words: str
 
     @property
+    def path(self) -> Path:
+        return Path(__file__).parent / "audio" / self.file
+
+    @property
     def pcm(self) -> Pcm:
-        with wave.open(str(Path(__file__).parent / "audio" / self.file)) as file:
+        with wave.open(str(self.path)) as file:
             assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (HEARING_RATE, 1, 2)
             return pcm_of_bytes(file.readframes(file.getnframes()))
 

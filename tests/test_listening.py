@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from deployments.engines.fake import FakeRecogniser
-from serve_app.engines import HEARING_RATE, Audio, Begin, Drop, End, Failed, Final, Hints, Hypothesis, Partial
+from serve_app.engines import HEARING_RATE, Audio, Begin, Drop, End, Failed, Final, Guess, Guessed, Hints, Hypothesis, Partial
 from serve_app.errors import EngineBusy, EngineFailed, EngineGone
 from serve_app.listening import Limits, Listening
 
@@ -79,6 +79,41 @@ async def test_a_partial_that_says_nothing_new_is_not_sent():
         assert len(ear.unread) == 0
         ear.send(End("u"))
         assert await next_of(ear) == Final("u", "word", 1.0)
+
+
+async def test_a_guess_is_as_final_as_the_end_and_the_utterance_goes_on():
+    async with listening_to(FakeRecogniser(["one two three four"])) as listening:
+        ear = await listening.open("s")
+        ear.send(Begin("u"))
+        ear.send(Audio("u", seconds(0.5)))
+        assert await next_of(ear) == Partial("u", "one", 3)
+        ear.send(Audio("u", seconds(0.25)))
+        ear.send(Guess("u", 7.5))
+        assert await next_of(ear) == Guessed("u", "one two three four", 7.5, 0.75)
+        ear.send(Audio("u", seconds(0.25)))
+        assert await next_of(ear) == Partial("u", "one two", 7)
+        ear.send(End("u"))
+        assert await next_of(ear) == Final("u", "one two three four", 1.0)
+
+
+async def test_a_guess_before_the_first_step_takes_nothing_from_the_utterance():
+    async with listening_to(FakeRecogniser()) as listening:
+        ear = await listening.open("s")
+        ear.send(Begin("u"))
+        ear.send(Audio("u", seconds(0.25)))
+        ear.send(Guess("u", 1.0))
+        assert await next_of(ear) == Guessed("u", "heard 0.25 seconds", 1.0, 0.25)
+        ear.send(End("u"))
+        assert await next_of(ear) == Final("u", "heard 0.25 seconds", 0.25)
+
+
+async def test_a_guess_that_fails_fails_the_utterance():
+    async with listening_to(FakeRecogniser([EngineFailed("broken")])) as listening:
+        ear = await listening.open("s")
+        ear.send(Begin("u"))
+        ear.send(Audio("u", seconds(0.25)))
+        ear.send(Guess("u", 1.0))
+        assert await next_of(ear) == Failed("u", "broken")
 
 
 async def test_all_that_is_due_takes_one_step():

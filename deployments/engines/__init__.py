@@ -41,6 +41,8 @@ ENGINES: dict[str, dict[str, Declared]] = {
     },
     "recogniser": {
         "moonshine": Declared("deployments.engines.moonshine:Moonshine", "MIT", ("onnxruntime",)),
+        "whisper": Declared("deployments.engines.whisper_ct2:WhisperCt2", "MIT", ("faster_whisper",), "whisper"),
+        "whisper-torch": Declared("deployments.engines.whisper_torch:WhisperTorch", "MIT", ("torch", "transformers")),
         "fake": Declared("deployments.engines.fake:FakeRecogniser", ""),
     },
     "language_model": {

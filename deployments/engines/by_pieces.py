@@ -57,7 +57,7 @@ class Utterance:
 
 
 class ByPieces:
-    """`begin` and `step` of a Recogniser around `hear`, which answers all clips of a step."""
+    """`begin`, `fork` and `step` of a Recogniser around `hear`, which answers all clips of a step."""
 
     def __init__(self, hear: Callable[[list[Clip]], None], longest_s: float, shortest_s: float = 0.2) -> None:
         """Clips shorter than `shortest_s` have no words, and `hear` does not see them: from less than a word a model makes up a
@@ -68,6 +68,9 @@ class ByPieces:
 
     def begin(self, hints: Hints) -> Utterance:
         return Utterance(hints)
+
+    def fork(self, stream: Utterance) -> Utterance:
+        return replace(stream, fixed=list(stream.fixed))  # steps put new audio in place of old
 
     def step(self, due: Sequence[Due]) -> list[Hypothesis | Exception]:
         clips = [self._clips(one.stream, one.pcm) for one in due]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from deployments.engines.tool_calls import CLOSE, OPEN
 from serve_app.engines import ChatMessage
-from serve_app.errors import EngineFailed, PromptTooLong
+from serve_app.errors import PromptRefused, PromptTooLong
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ class ChatPrompt:
             tokens = self._tokenizer.apply_chat_template([self._plain(message) for message in messages], **extra)
         except Exception as error:
             # A template is a program of the model's, and raises what it likes: "roles must alternate".
-            raise EngineFailed(f"the model's chat template refuses this conversation: {error}") from error
+            raise PromptRefused(f"the model's chat template refuses this conversation: {error}") from error
         return list(tokens)
 
     def _plain(self, message: ChatMessage) -> dict[str, Any]:

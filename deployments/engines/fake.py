@@ -7,7 +7,7 @@ import asyncio
 import re
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -24,10 +24,10 @@ from serve_app.engines import (
     ToolCallDelta,
     Word,
 )
-from serve_app.errors import EngineFailed, PromptTooLong, UnknownVoice
+from serve_app.errors import EngineFailed, PromptRefused, PromptTooLong, UnknownVoice
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
     from serve_app.engines import Due, Hints, Pcm, Prompt, ReplyPiece, Speech
 
@@ -131,6 +131,9 @@ class FakeRecogniser:
         self.hints.append(hints)
         return _FakeUtterance(self._script.popleft() if self._script else None)
 
+    def fork(self, stream: _FakeUtterance) -> _FakeUtterance:
+        return replace(stream)
+
     def step(self, due: Sequence[Due]) -> list[Hypothesis | Exception]:
         self.batches.append(len(due))
         self.gate.pass_through()
@@ -175,7 +178,7 @@ class FakeLanguageModel:
         prompt_tokens = sum(len(message.content.split()) for message in prompt.messages)
         if prompt_tokens > self._context:
             raise PromptTooLong(f"{prompt_tokens} tokens do not fit a context of {self._context}")
-        pieces = self._pieces(self._next(prompt))
+        pieces = self._pieces(_until(prompt.constraints.stop, self._next(prompt)))
         sent = 0
         self.live += 1
         try:
@@ -189,12 +192,14 @@ class FakeLanguageModel:
 
     def _next(self, prompt: Prompt) -> Sequence[ReplyPart]:
         if not self._script:
+            if prompt.constraints.schema is not None:
+                raise PromptRefused("this model without weights writes JSON only where a test has given it some")
             asked = [message.content for message in prompt.messages if message.role == "user"]
             return (f"You said: {asked[-1]}" if asked else "Hello.",)
         reply = self._script.popleft()
         return (reply,) if isinstance(reply, str | ToolCall | Exception) else reply
 
-    def _pieces(self, parts: Sequence[ReplyPart]) -> Iterator[TextDelta | ToolCallDelta]:
+    def _pieces(self, parts: Iterable[ReplyPart]) -> Iterator[TextDelta | ToolCallDelta]:
         calls = 0
         for part in parts:
             if isinstance(part, Exception):
@@ -206,6 +211,15 @@ class FakeLanguageModel:
                 calls += 1
             else:
                 yield from (TextDelta(word) for word in _words(part))
+
+
+def _until(stops: Sequence[str], parts: Iterable[ReplyPart]) -> Iterator[ReplyPart]:
+    """The parts before the first of `stops` in a text."""
+    for part in parts:
+        found = [part.index(stop) for stop in stops if stop in part] if isinstance(part, str) else []
+        yield part[: min(found)] if isinstance(part, str) and found else part
+        if found:
+            return
 
 
 # --- text-to-speech ---------------------------------------------------------------------------------------------------------------------

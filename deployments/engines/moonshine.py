@@ -50,6 +50,9 @@ class Moonshine:
         """The model knows English alone and takes no hints."""
         return self._pieces.begin(hints)
 
+    def fork(self, stream: Utterance) -> Utterance:
+        return self._pieces.fork(stream)
+
     def step(self, due: Sequence[Due]) -> list[Hypothesis | Exception]:
         """Raises `EngineFailed` before `warm`."""
         if self._model is None:
@@ -78,4 +81,4 @@ def _decode(model: MoonshineModel, encoded: list[tuple[Clip, Floats]]) -> None:
             clip.heard = error
         return
     for (clip, _), text in zip(encoded, texts, strict=True):
-        clip.heard = Heard(text)
+        clip.heard = Heard(text, language="en" if text else None)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deployments.engines.qwen3_text import parse, repeats, rolled_back
 from deployments.engines.quiet import heard, is_lull, quietest
+from deployments.engines.qwen3_text import parse, repeats, rolled_back
 from serve_app.audio import NO_PCM
-from serve_app.engines import HEARING_RATE, Hints, Hypothesis, Word
+from serve_app.engines import Hints, Hypothesis, Word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 from serve_app.engines import TextDelta, ToolCallDelta
-from serve_app.errors import EngineFailed
+from serve_app.errors import EngineFailed, PromptRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,6 +158,17 @@ def call_schema(prompt: Prompt) -> dict[str, Any] | None:
         for tool in wanted
     ]
     return shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
+
+
+def reply_schema(prompt: Prompt) -> dict[str, Any] | None:
+    """The JSON Schema that all of the reply must fit: of the call that the prompt demands, else the prompt's own. Raises `PromptRefused`
+    where the model may choose between the two, because a grammar holds one form."""
+    if called := call_schema(prompt):
+        return called
+    schema = prompt.constraints.schema
+    if schema is not None and prompt.tools and prompt.tool_choice != "none":
+        raise PromptRefused("a reply in JSON and tools that may be called exclude each other: tool_choice must be none, required or a name")
+    return None if schema is None else _bounded(schema)
 
 
 def _bounded(schema: Any) -> Any:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deployments.engines.chat_prompt import ChatPrompt
-from deployments.engines.tool_calls import JsonCall, PlainText, TaggedCalls, call_schema
+from deployments.engines.tool_calls import JsonCall, PlainText, TaggedCalls, call_schema, reply_schema
 from serve_app import models
 from serve_app.engines import ChatMessage, Prompt, ReplyEnd
-from serve_app.errors import EngineFailed, EngineGone
+from serve_app.errors import EngineFailed, EngineGone, PromptRefused, SparkvoxError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -119,14 +119,14 @@ class VllmLanguageModel:
 
         defaults = self._engine.model_config.get_diff_sampling_param()
         wishes = (prompt.temperature, self.temperature, defaults.get("temperature"), 0.0)
-        schema = call_schema(prompt)
-        sampling = SamplingParams(
-            **{name: value for name, value in defaults.items() if name not in ("temperature", "max_tokens")},
-            temperature=next(wish for wish in wishes if wish is not None),
-            max_tokens=min(prompt.max_tokens or self.max_tokens, room),
-            output_kind=RequestOutputKind.DELTA,
-            structured_outputs=StructuredOutputsParams(json=schema) if schema else None,
-        )
+        schema = reply_schema(prompt)
+        fixed = {
+            "temperature": next(wish for wish in wishes if wish is not None),
+            "max_tokens": min(prompt.max_tokens or self.max_tokens, room),
+            "output_kind": RequestOutputKind.DELTA,
+            "structured_outputs": None if schema is None else StructuredOutputsParams(json=schema),
+        }
+        sampling = SamplingParams(**(defaults | _constraints(prompt) | fixed))
         # Two requests of one name would be one to vLLM.
         name = f"{prompt.request_id or 'reply'}-{uuid.uuid4().hex[:8]}"
         return self._engine.generate(tokens_input(tokens), sampling, name)
@@ -167,6 +167,13 @@ class VllmLanguageModel:
         return arguments | self.engine_args
 
 
+def _constraints(prompt: Prompt) -> dict[str, Any]:
+    """As arguments of `SamplingParams`, which has the same names for them."""
+    asked = prompt.constraints
+    wishes = {name: getattr(asked, name) for name in ("top_p", "seed", "presence_penalty", "frequency_penalty")}
+    return {"stop": list(asked.stop), **{name: wish for name, wish in wishes.items() if wish is not None}}
+
+
 def _reader(prompt: Prompt) -> Reader:
     if call_schema(prompt):
         return JsonCall()
@@ -184,11 +191,16 @@ def _multiplies_bfloat16() -> bool:
 
 @contextmanager
 def _translated() -> Iterator[None]:
+    from vllm.exceptions import VLLMClientError
     from vllm.v1.engine.exceptions import EngineDeadError
 
     try:
         yield
+    except SparkvoxError:
+        raise
     except EngineDeadError as error:
         raise EngineGone("vLLM's engine died; its log says why") from error
+    except VLLMClientError as error:
+        raise PromptRefused(f"the model cannot do this: {str(error).strip()}") from error
     except Exception as error:
         raise EngineFailed(f"vLLM: {error}") from error

@@ -68,6 +68,9 @@ class WhisperCt2:
     def begin(self, hints: Hints) -> Utterance:
         return self._pieces.begin(hints)
 
+    def fork(self, stream: Utterance) -> Utterance:
+        return self._pieces.fork(stream)
+
     def step(self, due: Sequence[Due]) -> list[Hypothesis | Exception]:
         """Raises `EngineFailed` before `warm`."""
         if self._model is None:

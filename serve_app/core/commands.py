@@ -20,6 +20,24 @@ class BeginUtterance:
 
 @dataclass(frozen=True, slots=True)
 class EndUtterance:
+    """No more audio. Speech-to-text owes a final text, unless a guess stands for it."""
+
+    item_id: str
+    guessed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GuessTranscript:
+    """What would the text be if the utterance ended here? Answered by TranscriptGuessed; the utterance goes on."""
+
+    item_id: str
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SettleUtterance:
+    """The guess was right: speech-to-text owes nothing any more."""
+
     item_id: str
 
 
@@ -45,6 +63,13 @@ class ForgetBuffer:
 class StartReply:
     response_id: str
     prompt: Prompt
+    held: bool = False
+    """Nothing of it is sent before `ReleaseReply`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseReply:
+    response_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +331,8 @@ class Tell:
 
 
 Command = (
-    Tell | BeginUtterance | EndUtterance | DropUtterance | TranscribeItem | ForgetBuffer | StartReply | Speak | StopReply | HangUp
+    Tell | BeginUtterance | EndUtterance | GuessTranscript | SettleUtterance | DropUtterance | TranscribeItem | ForgetBuffer
+    | StartReply | ReleaseReply | Speak | StopReply | HangUp
 )  # fmt: skip
 
 

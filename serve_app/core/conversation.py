@@ -9,7 +9,8 @@ Theory of operation
 5. When the user speaks over the agent the response is cancelled, and the answer is cut to what can have been played by now: every later
    prompt holds only that. A client that knows better says so (`ItemTruncated`), and is believed.
 6. Late results carry the id of their response or item, and mean nothing once that is over.
-7. `deadline` is the next time at which `DeadlinePassed` is wanted.
+7. When the user pauses, an answer may be drafted before the turn is confirmed (eager.py): nobody sees it unless it is released.
+8. `deadline` is the next time at which `DeadlinePassed` is wanted.
 """
 
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from serve_app.core import commands as told
 from serve_app.core import events as ev
 from serve_app.core.commands import Command, Tell, problem
 from serve_app.core.config import Config, ResponseRequest, ServerVad
+from serve_app.core.eager import EagerTurn
 from serve_app.core.items import Kind, Message, Part, Role
 from serve_app.core.memory import Memory
 from serve_app.core.response import Marks
@@ -41,6 +43,7 @@ class Conversation:
         self._utterance: str | None = None  # the item that what is being said now will become
         self._transcripts = Transcripts()
         self.responses = Responses(self.memory, new_id)
+        self._eager = EagerTurn(self.responses)
         self._marks: dict[str, Marks] = {}
         self._quiet_since: float | None = None  # when the last response was done, if nobody has spoken since
 
@@ -77,10 +80,16 @@ class Conversation:
                 return self._speech_started(event, now)
             case ev.SpeechStopped():
                 return self._speech_stopped(event, now)
+            case ev.SpeechPaused():
+                return self._eager.paused(self._utterance, event) if event.eager and self._utterance else []
+            case ev.SpeechResumed():
+                return self.responses.discard_draft()
             case ev.BufferStarted():
                 return self._begin_utterance(event.start_s, told_of=False)
             case ev.TranscriptGrew() | ev.TranscriptFinished() | ev.TranscriptFailed():
                 return self._transcript(event, now)
+            case ev.TranscriptGuessed():
+                return self._guessed(event, now)
             case ev.ReplyText() | ev.ReplyToolCall() | ev.ReplyFinished() | ev.ReplyFailed():
                 return self.responses.reply(event, now)
             case ev.ClauseAudio() | ev.ClauseSpoken() | ev.SpeakingFailed():
@@ -90,11 +99,13 @@ class Conversation:
             case ev.CommitAsked():
                 return self._commit_asked(event, now)
             case ev.ClearAsked():
-                return self._clear()
+                return [*self._drop_utterance(), told.ForgetBuffer(), Tell(told.BufferCleared())]
             case ev.ItemCreated():
                 return self._item_created(event)
-            case ev.ItemDeleted() | ev.ItemAsked() | ev.ItemTruncated():
+            case ev.ItemAsked():
                 return self.memory.handle(event)
+            case ev.ItemDeleted() | ev.ItemTruncated():
+                return [*self.responses.discard_draft(), *self.memory.handle(event)]
             case ev.ResponseAsked():
                 return self._response_asked(event, now)
             case ev.ResponseCancelled():
@@ -108,9 +119,10 @@ class Conversation:
 
     def _speech_started(self, event: ev.SpeechStarted, now: float) -> list[Command]:
         policy = self.config.turn_taking
-        interrupted: list[Command] = []
+        interrupted = self.responses.discard_draft()
         if policy is not None and policy.interrupt_response:
-            interrupted = self._interrupt(now)
+            self._eager.undecided = None
+            interrupted += self._interrupt(now)
         begun = self._begin_utterance(event.start_s, told_of=True)
         return [*begun, *interrupted]
 
@@ -127,27 +139,38 @@ class Conversation:
         if self._utterance is None:
             return []
         item_id = self._utterance
-        commands: list[Command] = [Tell(told.UtteranceStopped(item_id, event.end_s)), *self._commit(item_id)]
+        guessed = self._eager.covers(item_id, event.last_speech_s)
+        commands: list[Command] = [Tell(told.UtteranceStopped(item_id, event.end_s)), *self._commit(item_id, guessed)]
         failed = self._transcripts.commit(item_id)
-        marks = Marks(over_at=now, endpoint_s=event.end_s - event.last_speech_s)
-        self._marks[item_id] = marks
-        policy = self.config.turn_taking
-        if policy is not None and policy.create_response and self.config.responds and self.responses.default is None:
-            commands += self._respond(ResponseRequest(), marks, for_utterance=item_id)
-        return commands + (self._transcript(failed, now) if failed else [])
+        self._marks[item_id] = Marks(over_at=now, endpoint_s=event.end_s - event.last_speech_s)
+        commands += self._answer(item_id)
+        if failed is not None:
+            return commands + self._transcript(failed, now)
+        return commands + (self._settled(*self._eager.over(), now) if guessed else [])
 
-    def _commit(self, item_id: str) -> list[Command]:
+    def _answer(self, item_id: str) -> list[Command]:
+        """The turn is over. A draft waits for the transcript, which says whether it answers it; otherwise the response is created now."""
+        policy = self.config.turn_taking
+        if policy is None or not policy.create_response or not self.config.responds or self.responses.default is not None:
+            return self.responses.discard_draft()
+        if self.responses.draft is not None:
+            self._eager.undecided = item_id
+            return []
+        return self._respond(ResponseRequest(), self._marks[item_id], for_utterance=item_id)
+
+    def _commit(self, item_id: str, guessed: bool = False) -> list[Command]:
         self._utterance = None
         committed = Tell(told.UtteranceCommitted(item_id, self.memory.history.last_id))
         item = Message(item_id, Role.USER, [Part(Kind.INPUT_AUDIO)])
-        return [told.EndUtterance(item_id), told.ForgetBuffer(), committed, *self._append(item)]
+        return [told.EndUtterance(item_id, guessed), told.ForgetBuffer(), committed, *self._append(item)]
 
     def _commit_asked(self, event: ev.CommitAsked, now: float) -> list[Command]:
         if event.buffered_s < SHORTEST_COMMIT_S:
             held_ms, least_ms = event.buffered_s * 1000, SHORTEST_COMMIT_S * 1000
             message = f"The input audio buffer holds {held_ms:.0f} ms of audio; at least {least_ms:.0f} ms are needed to commit it."
             return [problem(message, "input_audio_buffer_commit_empty", None, event.event_id)]
-        commands = [] if self._utterance else self._begin_utterance(0.0, told_of=False)
+        commands = self.responses.discard_draft()
+        commands += [] if self._utterance else self._begin_utterance(0.0, told_of=False)
         assert self._utterance is not None
         item_id = self._utterance
         self._marks[item_id] = Marks(over_at=now)
@@ -155,32 +178,36 @@ class Conversation:
         failed = self._transcripts.commit(item_id)
         return commands + (self._transcript(failed, now) if failed else [])
 
-    def _clear(self) -> list[Command]:
-        commands: list[Command] = [told.ForgetBuffer(), Tell(told.BufferCleared())]
-        return [*self._drop_utterance(), *commands]
-
     def _drop_utterance(self) -> list[Command]:
         if self._utterance is None:
             return []
         item_id, self._utterance = self._utterance, None
         self._transcripts.drop(item_id)
-        return [told.DropUtterance(item_id)]
+        return [*self.responses.discard_draft(), told.DropUtterance(item_id)]
 
     def _configured(self, config: Config) -> list[Command]:
-        changed = config.turn_taking != self.config.turn_taking
+        changed, differs = config.turn_taking != self.config.turn_taking, config != self.config
         self.config = config
-        return [*self._drop_utterance(), told.ForgetBuffer()] if changed and self._utterance else []
+        if changed and self._utterance:
+            return [*self._drop_utterance(), told.ForgetBuffer()]
+        return self.responses.discard_draft() if differs else []
 
     # --- transcripts --------------------------------------------------------------------------------------------------------------------
 
     def _item_created(self, event: ev.ItemCreated) -> list[Command]:
         """Audio without a transcript is transcribed before the model is asked again."""
-        commands, item = self.memory.handle(event), event.item
+        commands, item = [*self.responses.discard_draft(), *self.memory.handle(event)], event.item
         index = audio_without_text(item)
         if index is None or item.id not in self.memory.history or self.memory.history[item.id] is not item:
             return commands
         self._transcripts.commit(item.id, index)
         return [*commands, told.TranscribeItem(item.id, self.config.hints)]
+
+    def _guessed(self, event: ev.TranscriptGuessed, now: float) -> list[Command]:
+        return self._settled(*self._eager.guessed(event, self.config, not self._transcripts.waiting, now), now)
+
+    def _settled(self, commands: list[Command], final: ev.TranscriptFinished | None, now: float) -> list[Command]:
+        return commands if final is None else commands + self._transcript(final, now)
 
     def _transcript(self, event: TranscriptEvent, now: float) -> list[Command]:
         commands, text = self._transcripts.take(event, self.config.transcribes)
@@ -192,20 +219,39 @@ class Conversation:
             index = audio_without_text(item)  # None: another item took the id meanwhile
             if isinstance(item, Message) and index is not None:
                 item.parts[index].text = text
-        if marks := self._marks.pop(item_id, None):
-            marks.transcript_at = now
-        silent = self.responses.complete_for(item_id) if not text.strip() else []
-        return silent if self._transcripts.waiting else silent + self.responses.start_waiting(self.config)
+        marks = self._marks.pop(item_id, None) or Marks(over_at=now)
+        marks.transcript_at = now
+        commands: list[Command] = []
+        if self._eager.undecided == item_id:
+            commands += self._decide(text, marks, now)
+        if not text.strip():
+            commands += self.responses.complete_for(item_id)
+        return commands if self._transcripts.waiting else commands + self.responses.start_waiting(self.config)
+
+    def _decide(self, text: str, marks: Marks, now: float) -> list[Command]:
+        """The draft answers what was said, or another response is made."""
+        answered = self._eager.answers(text)
+        item_id, self._eager.undecided = self._eager.undecided, None
+        if answered:
+            return self.responses.release_draft(marks, now)
+        return [*self.responses.discard_draft(), *self.responses.create(self.config, ResponseRequest(), marks, item_id)]
+
+    def _without_draft(self) -> list[Command]:
+        """The response that would have been decided on with the transcript is made now, and the draft is forgotten."""
+        item_id, self._eager.undecided = self._eager.undecided, None
+        commands = self.responses.discard_draft()
+        return commands if item_id is None else commands + self._respond(ResponseRequest(), self._marks[item_id], for_utterance=item_id)
 
     # --- responses ----------------------------------------------------------------------------------------------------------------------
 
     def _response_asked(self, event: ev.ResponseAsked, now: float) -> list[Command]:
         if not self.config.responds:
             return [problem("A transcription session makes no responses.", "invalid_event", None, event.event_id)]
+        commands = [] if event.request.out_of_band else self._without_draft()
         if refusal := self.responses.refusal(event):
-            return [refusal]
+            return [*commands, refusal]
         pending = next(reversed(self._marks.values()), None)
-        return self._respond(event.request, pending or Marks(over_at=now))
+        return commands + self._respond(event.request, pending or Marks(over_at=now))
 
     def _respond(self, request: ResponseRequest, marks: Marks, for_utterance: str | None = None) -> list[Command]:
         created = self.responses.create(self.config, request, marks, for_utterance)

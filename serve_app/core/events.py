@@ -24,6 +24,22 @@ class SpeechStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechPaused:
+    """The turn may be over: what can be done before it is confirmed may begin."""
+
+    last_speech_s: float
+    at_s: float
+    """Audio time so far."""
+    eager: bool
+    """Whether there is room for work that may be thrown away."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechResumed:
+    """The speaker goes on after a pause."""
+
+
+@dataclass(frozen=True, slots=True)
 class BufferStarted:
     """Push to talk: the first audio since the last commit or clear."""
 
@@ -35,6 +51,16 @@ class TranscriptGrew:
     item_id: str
     text: str
     """All of the text so far that will not change any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptGuessed:
+    """What the utterance says if it ends at `at_s`, as final as if it did."""
+
+    item_id: str
+    text: str
+    at_s: float
+    audio_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +210,8 @@ class DeadlinePassed:
 
 
 Event = (
-    SpeechStarted | SpeechStopped | BufferStarted
-    | TranscriptGrew | TranscriptFinished | TranscriptFailed
+    SpeechStarted | SpeechStopped | SpeechPaused | SpeechResumed | BufferStarted
+    | TranscriptGrew | TranscriptGuessed | TranscriptFinished | TranscriptFailed
     | ReplyText | ReplyToolCall | ReplyFinished | ReplyFailed
     | ClauseAudio | ClauseSpoken | SpeakingFailed
     | Configured | CommitAsked | ClearAsked

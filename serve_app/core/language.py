@@ -53,6 +53,22 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
+class Constraints:
+    """What a reply must keep to beside its length and temperature. An engine that cannot keep one of them raises `PromptRefused`."""
+
+    stop: tuple[str, ...] = ()
+    """The reply ends before the first of these that it would hold."""
+    schema: dict[str, Any] | None = None
+    """JSON Schema. The whole reply is one JSON value that fits it."""
+    top_p: float | None = None
+    """The share of probability, above 0 to 1, that tokens are drawn from."""
+    seed: int | None = None
+    presence_penalty: float | None = None
+    """-2 to 2, as OpenAI defines both."""
+    frequency_penalty: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """One request for a reply."""
 
@@ -64,3 +80,4 @@ class Prompt:
     temperature: float | None = None
     request_id: str = ""
     """Names the request in logs and traces; unique."""
+    constraints: Constraints = Constraints()

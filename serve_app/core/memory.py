@@ -9,6 +9,9 @@ from serve_app.core.items import History, Kind, Message
 from serve_app.core.playback import Playback
 from serve_app.core.truncation import SpokenAudio
 
+TOO_LATE_S = 0.5
+"""Clients that count the time since they began to play may be so much beyond the end of the audio."""
+
 
 class Memory:
     def __init__(self) -> None:
@@ -80,8 +83,12 @@ class Memory:
         if event.content_index != 0:
             message = f"The message has no content at index {event.content_index}."
             return [problem(message, "invalid_value", "content_index", event.event_id)]
-        self._cut(event.item_id, event.played_s)
         spoken = self._spoken.get(event.item_id)
+        sent_s = spoken.duration_s if spoken else 0.0
+        if event.played_s > sent_s + TOO_LATE_S:
+            message = f"The audio of the item has {sent_s * 1000:.0f} ms, less than the {event.played_s * 1000:.0f} ms it is to be cut at."
+            return [problem(message, "invalid_value", "audio_end_ms", event.event_id)]
+        self._cut(event.item_id, event.played_s)
         by_words = spoken is not None and spoken.timed_by_words
         return [Tell(told.ItemCut(event.item_id, event.content_index, event.played_s, by_words))]
 

@@ -128,6 +128,15 @@ class Response:
         """The message's id and what was sent of its audio."""
         return (self._answer.item.id, self._answer.spoken) if self._answer else None
 
+    def adopt(self, history: History, marks: Marks, now: float) -> None:
+        """A draft becomes part of the conversation: its items move to `history`, its times count from now."""
+        if self.marks.first_token_at is not None:
+            marks.first_token_at = now
+        self.marks = marks
+        for item in self._history or ():
+            history.append(item)
+        self._history = history
+
     def created(self) -> list[Command]:
         return [Tell(ResponseCreated(self._view()))]
 

@@ -1,21 +1,37 @@
-"""The live responses: at most one of the conversation, the default one, and any number out of band. Each leaves when it is done."""
+"""The live responses: at most one of the conversation, the default one, and any number out of band. Each leaves when it is done.
+Before the default one there may be a draft of it."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from serve_app.core import commands as told
 from serve_app.core import events as ev
 from serve_app.core.commands import Command, problem
 from serve_app.core.config import Config, ResponseRequest
-from serve_app.core.items import Item, ItemReference
+from serve_app.core.draft import Draft
+from serve_app.core.items import History, Item, ItemReference, Kind, Message, Part, Role
 from serve_app.core.language import Prompt
 from serve_app.core.memory import Memory
 from serve_app.core.prompts import chat_messages
 from serve_app.core.response import Manner, Marks, Response
 
 
+@dataclass(frozen=True, slots=True)
+class DraftCounts:
+    """Of the answers that were begun before their turn was confirmed."""
+
+    released: int = 0
+    discarded: int = 0
+    wasted: int = 0
+    """Pieces of text of the discarded ones: about their tokens."""
+
+
 class Responses:
     def __init__(self, memory: Memory, new_id: Callable[[str], str]) -> None:
         self.default: Response | None = None
+        self.draft: Draft | None = None
+        self.drafts = DraftCounts()
         self._memory = memory
         self._new_id = new_id
         self._live: dict[str, Response] = {}
@@ -37,6 +53,14 @@ class Responses:
 
     def create(self, config: Config, request: ResponseRequest, marks: Marks, for_utterance: str | None = None) -> list[Command]:
         """Told to the client; the language model is not asked before `start_waiting`."""
+        response = self._made(config, request, marks, None if request.out_of_band else self._memory.history)
+        response.for_utterance = for_utterance
+        self._live[response.id] = response
+        if not request.out_of_band:
+            self.default = response
+        return response.created()
+
+    def _made(self, config: Config, request: ResponseRequest, marks: Marks, history: History | None) -> Response:
         manner = Manner(
             modality=request.modality or config.modality,
             voice=request.voice or config.voice,
@@ -44,23 +68,19 @@ class Responses:
             max_tokens=None if request.unlimited else request.max_tokens or config.max_tokens,
             metadata=request.metadata,
         )
-        history = None if request.out_of_band else self._memory.history
-        response = Response(self._new_id("resp"), request, manner, marks, history, self._new_id)
-        response.for_utterance = for_utterance
-        self._live[response.id] = response
-        if not request.out_of_band:
-            self.default = response
-        return response.created()
+        return Response(self._new_id("resp"), request, manner, marks, history, self._new_id)
 
     def start_waiting(self, config: Config) -> list[Command]:
         """Every utterance has its text: the language model is asked for all that have waited."""
         return [self._start(response, config) for response in self._live.values() if not response.started]
 
-    def _start(self, response: Response, config: Config) -> Command:
+    def _start(self, response: Response, config: Config, *said: Item) -> told.StartReply:
+        """`said`: what comes after the history."""
         response.started = True
         request = response.request
+        instructions = config.instructions if request.instructions is None else request.instructions
         prompt = Prompt(
-            messages=chat_messages(config.instructions if request.instructions is None else request.instructions, self._input(request)),
+            messages=chat_messages(instructions, chain(self._input(request), said)),
             tools=config.tools if request.tools is None else request.tools,
             tool_choice=request.tool_choice or config.tool_choice,
             max_tokens=response.manner.max_tokens,
@@ -76,23 +96,58 @@ class Responses:
             elif part.id in history:  # it may have been deleted while the response waited
                 yield history[part.id]
 
+    # --- before they are wanted ---------------------------------------------------------------------------------------------------------
+
+    def write_draft(self, config: Config, item_id: str, text: str, now: float) -> list[Command]:
+        """An answer to what the utterance is guessed to say."""
+        response = self._made(config, ResponseRequest(), Marks(over_at=now), History())
+        response.for_utterance = item_id
+        self.draft = Draft(response, item_id, text)
+        said = Message(item_id, Role.USER, [Part(Kind.INPUT_AUDIO, text)])
+        return self.draft.hold([*response.created(), replace(self._start(response, config, said), held=True)])
+
+    def release_draft(self, marks: Marks, now: float) -> list[Command]:
+        """The turn was confirmed: the draft is the default response."""
+        draft, self.draft = self.draft, None
+        assert draft is not None and self.default is None
+        self.drafts = replace(self.drafts, released=self.drafts.released + 1)
+        self.default = self._live[draft.response.id] = draft.response
+        return self._settle(draft.response, draft.release(self._memory.history, marks, now))
+
+    def discard_draft(self) -> list[Command]:
+        """Nothing happened."""
+        draft, self.draft = self.draft, None
+        if draft is None:
+            return []
+        self.drafts = replace(self.drafts, discarded=self.drafts.discarded + 1, wasted=self.drafts.wasted + draft.pieces)
+        return [told.StopReply(draft.response.id)]
+
     # --- they go on ---------------------------------------------------------------------------------------------------------------------
 
     def reply(self, event: ev.ReplyText | ev.ReplyToolCall | ev.ReplyFinished | ev.ReplyFailed, now: float) -> list[Command]:
+        draft = self.draft
+        if draft is not None and draft.response.id == event.response_id:
+            draft.pieces += 1
+            return self.discard_draft() if isinstance(event, ev.ReplyFailed) else draft.hold(self._advanced(draft.response, event, now))
         response = self._live.get(event.response_id)
-        if response is None:
-            return []
+        return [] if response is None else self._settle(response, self._advanced(response, event, now))
+
+    def _advanced(
+        self, response: Response, event: ev.ReplyText | ev.ReplyToolCall | ev.ReplyFinished | ev.ReplyFailed, now: float
+    ) -> list[Command]:
         match event:
             case ev.ReplyText():
                 return response.text(event.text, now)
             case ev.ReplyToolCall():
                 return response.tool_call(event.index, event.name, event.arguments, now)
             case ev.ReplyFinished():
-                return self._settle(response, response.finished(event))
+                return response.finished(event)
             case ev.ReplyFailed():
-                return self._settle(response, response.fail(event.reason))
+                return response.fail(event.reason)
 
     def speaking(self, event: ev.ClauseAudio | ev.ClauseSpoken | ev.SpeakingFailed, now: float) -> list[Command]:
+        if isinstance(event, ev.SpeakingFailed) and self.draft is not None and self.draft.response.id == event.response_id:
+            return self.discard_draft()
         response = self._live.get(event.response_id)
         if response is None:
             return []

@@ -19,7 +19,7 @@ from serve_app.streams import closable
 
 async def answer(request: Request, engine: LanguageModel, model: str) -> Response:
     asked = await json_of(request, ChatRequest)
-    completion = Completion(model)
+    completion = Completion(model, most_calls=1 if asked.parallel_tool_calls is False else None)
     prompt = prompt_of(asked, completion.id)
     if asked.stream:
         return await event_stream(request, chunks(completion, prompt, engine, asked.wants_usage))
@@ -60,6 +60,8 @@ class Completion:
     """What was written so far."""
 
     model: str
+    most_calls: int | None = None
+    """Calls beyond these are left out; None: all are wanted."""
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid4().hex}")
     created: int = field(default_factory=lambda: int(time.time()))
     text: str = ""
@@ -72,6 +74,8 @@ class Completion:
             case TextDelta(text):
                 self.text += text
                 return {"content": text}
+            case ToolCallDelta(index) if self.most_calls is not None and index >= self.most_calls:
+                return {}
             case ToolCallDelta():
                 return {"tool_calls": [self._take_call(piece)]}
             case ReplyEnd():

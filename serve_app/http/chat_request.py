@@ -1,12 +1,30 @@
-"""A request for a chat completion -> a prompt for the language model."""
+"""A request for a chat completion -> a prompt for the language model.
+
+What would change the answer and cannot be done is refused by name (`REFUSED`). Taken and ignored is what changes nothing that a client can
+see: user, metadata, store, service_tier, reasoning_effort, verbosity, prediction, safety_identifier, prompt_cache_key and the like.
+"""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
-from serve_app.core.language import ChatMessage, Prompt, Tool, ToolCall
+from serve_app.core.language import ChatMessage, Constraints, Prompt, Tool, ToolCall
 from serve_app.http.errors import ApiError
 
+MAX_STOPS = 4
+ANY_OBJECT = {"type": "object"}
+REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
+    "n": ((1,), "One completion is written for each request."),
+    "logprobs": ((False,), "The engines give no probabilities of tokens."),
+    "top_logprobs": ((0,), "The engines give no probabilities of tokens."),
+    "logit_bias": (({},), "Single tokens cannot be made likelier here."),
+    "modalities": ((["text"],), "Chat completions are text here; /v1/audio/speech speaks, /v1/realtime does both."),
+    "audio": ((), "Chat completions are text here; /v1/audio/speech speaks, /v1/realtime does both."),
+    "functions": (([],), "Functions are given as 'tools'."),
+    "function_call": (("auto", "none"), "Functions are chosen by 'tool_choice'."),
+    "web_search_options": ((), "Nothing is looked up here."),
+}
+"""By field: the values that ask for nothing, beside null, and what is said to all others."""
 ROLES = {"developer": "system", "function": "tool"}
 
 
@@ -65,6 +83,26 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
+class NamedSchema(BaseModel):
+    name: str
+    wanted: dict[str, Any] = Field(ANY_OBJECT, alias="schema")
+
+
+class ResponseFormat(BaseModel):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: NamedSchema | None = None
+
+    @property
+    def wanted(self) -> dict[str, Any] | None:
+        """The JSON Schema of the reply; None for text. Raises `ApiError`."""
+        if self.type != "json_schema":
+            return ANY_OBJECT if self.type == "json_object" else None
+        if self.json_schema is None:
+            param = "response_format.json_schema"
+            raise ApiError(400, f"Missing required parameter: '{param}'.", "missing_required_parameter", param)
+        return self.json_schema.wanted
+
+
 class ChatRequest(BaseModel):
     messages: list[Message] = Field(min_length=1)
     stream: bool | None = None
@@ -74,7 +112,27 @@ class ChatRequest(BaseModel):
     max_tokens: int | None = Field(None, ge=1)
     max_completion_tokens: int | None = Field(None, ge=1)
     temperature: float | None = Field(None, ge=0, le=2)
-    n: Literal[1] | None = None
+    response_format: ResponseFormat | None = None
+    stop: Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=MAX_STOPS)] = []
+    """Of OpenAI's forms: null, one text, or some."""
+    top_p: float | None = Field(None, gt=0, le=1)
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    parallel_tool_calls: bool | None = None
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _some(cls, stop: Any) -> Any:
+        return [stop] if isinstance(stop, str) else stop or []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _can_be_done(cls, given: Any) -> Any:
+        for name, (harmless, why) in REFUSED.items():
+            if isinstance(given, dict) and given.get(name) is not None and given[name] not in harmless:
+                raise ApiError(400, f"{name!r} cannot be used here. {why}", "unsupported_parameter", name)
+        return given
 
     @model_validator(mode="after")
     def _named_tool_exists(self) -> "ChatRequest":
@@ -87,6 +145,11 @@ class ChatRequest(BaseModel):
     @property
     def _tool_names(self) -> set[str]:
         return {tool.function.name for tool in self.tools or ()}
+
+    @property
+    def constraints(self) -> Constraints:
+        schema = None if self.response_format is None else self.response_format.wanted
+        return Constraints(tuple(self.stop), schema, self.top_p, self.seed, self.presence_penalty, self.frequency_penalty)
 
     @property
     def wants_usage(self) -> bool:
@@ -102,6 +165,7 @@ def prompt_of(asked: ChatRequest, request_id: str) -> Prompt:
         max_tokens=asked.max_completion_tokens or asked.max_tokens,
         temperature=asked.temperature,
         request_id=request_id,
+        constraints=asked.constraints,
     )
 
 

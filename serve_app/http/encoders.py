@@ -8,10 +8,11 @@ from serve_app.audio import bytes_of_pcm
 from serve_app.engines import Pcm
 
 RATE = 24_000
-Form = Literal["mp3", "opus", "flac", "wav", "pcm"]
+Form = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 MEDIA_TYPES: dict[Form, str] = {
     "mp3": "audio/mpeg",
     "opus": "audio/ogg",
+    "aac": "audio/aac",
     "flac": "audio/flac",
     "wav": "audio/wav",
     "pcm": "audio/pcm",
@@ -37,6 +38,8 @@ class Encoder(Protocol):
 def encoder(form: Form) -> Encoder:
     if form in _SOUNDFILE:
         return _Packed(_SOUNDFILE[form])
+    if form == "aac":
+        return _Adts()
     return _Plain(wav_header() if form == "wav" else b"")
 
 
@@ -73,6 +76,31 @@ class _Packed:
         return self._sink.take()
 
     def finish(self) -> bytes:
+        self._file.close()
+        return self._sink.take()
+
+
+class _Adts:
+    """AAC in frames that each have a header, by FFmpeg's own encoder (PyAV)."""
+
+    def __init__(self) -> None:
+        import av
+
+        self._sink = _Sink()
+        self._file = av.open(self._sink, "w", format="adts")
+        self._stream = self._file.add_stream("aac", rate=RATE, layout="mono")
+
+    def feed(self, pcm: Pcm) -> bytes:
+        import av
+
+        if len(pcm):
+            frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
+            frame.sample_rate = RATE
+            self._file.mux(self._stream.encode(frame))
+        return self._sink.take()
+
+    def finish(self) -> bytes:
+        self._file.mux(self._stream.encode(None))
         self._file.close()
         return self._sink.take()
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
 
 from serve_app.admission import Refused
-from serve_app.errors import EngineBusy, EngineFailed, EngineGone, PromptTooLong, SparkvoxError, UnknownVoice
+from serve_app.errors import EngineBusy, EngineFailed, EngineGone, PromptRefused, PromptTooLong, SparkvoxError, UnknownVoice
 from serve_app.realtime.errors import from_validation
 
 RETRY_AFTER_S = 1
@@ -49,6 +49,8 @@ def api_error(error: Exception) -> ApiError:
             return ApiError(503, str(error), "engine_unavailable")
         case PromptTooLong():
             return ApiError(400, str(error), "context_length_exceeded", "messages")
+        case PromptRefused():
+            return ApiError(400, str(error), "unsupported_value")
         case UnknownVoice():
             return ApiError(400, str(error), "invalid_value", "voice")
         case EngineFailed():

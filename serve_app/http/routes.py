@@ -26,7 +26,7 @@ class Api:
         return await speech.answer(request, self.engines.text_to_speech, self.served)
 
     async def transcriptions(self, request: Request) -> Response:
-        return await transcriptions.answer(request, self.engines.speech_to_text, self.settings.http)
+        return await transcriptions.answer(request, self.engines, self.settings.http)
 
     async def chat(self, request: Request) -> Response:
         return await chat.answer(request, self.engines.language_model, self.served.model)
@@ -66,6 +66,7 @@ def routes(api: Api) -> list[BaseRoute]:
     return [
         post("/v1/audio/speech", api.speech),
         post("/v1/audio/transcriptions", api.transcriptions),
+        post("/v1/audio/translations", transcriptions.translations),
         post("/v1/chat/completions", api.chat),
         Route("/v1/audio/voices", api.voices),
         Route("/v1/models", api.models),

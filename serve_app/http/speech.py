@@ -1,8 +1,9 @@
-"""POST /v1/audio/speech: text in, audio out while it is made."""
+"""POST /v1/audio/speech: text in, audio out while it is made, as a file or in server-sent events."""
 
+import base64
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 from starlette.requests import Request
@@ -11,8 +12,9 @@ from starlette.responses import Response
 from serve_app.audio import Resampler
 from serve_app.core.clauses import ClauseCutter
 from serve_app.engines import Pcm, Speech, TextToSpeech
+from serve_app.errors import UnknownVoice
 from serve_app.http.encoders import MEDIA_TYPES, RATE, Form, encoder
-from serve_app.http.exchange import json_of, streamed
+from serve_app.http.exchange import event_stream, json_of, streamed
 from serve_app.realtime.session_object import Served
 from serve_app.realtime.voices import served_voice
 from serve_app.speech_text import CodeFilter, speakable
@@ -27,11 +29,13 @@ class VoiceId(BaseModel):
 
 
 class SpeechRequest(BaseModel):
+    """Taken and ignored, beside `model`: `instructions`, because the engines have one manner of speaking."""
+
     input: str = Field(min_length=1, max_length=MAX_INPUT)
     voice: str | VoiceId = ""
     response_format: Form = "mp3"
     speed: float = Field(1.0, ge=0.25, le=4.0)
-    stream_format: Literal["audio"] = "audio"
+    stream_format: Literal["audio", "sse"] = "audio"
 
     @property
     def voice_name(self) -> str:
@@ -40,9 +44,26 @@ class SpeechRequest(BaseModel):
 
 async def answer(request: Request, engine: TextToSpeech, served: Served) -> Response:
     asked = await json_of(request, SpeechRequest)
-    voice = served_voice(asked.voice_name, served.voices, served.voice)
-    chunks = _encoded(spoken(asked, voice, engine), asked.response_format)
+    chunks = _encoded(spoken(asked, _voice(asked.voice_name, served), engine), asked.response_format)
+    if asked.stream_format == "sse":
+        return await event_stream(request, _events(chunks))
     return await streamed(request, chunks, MEDIA_TYPES[asked.response_format])
+
+
+def _voice(asked: str, served: Served) -> str:
+    """One name alone may be another vendor's; a mixture is our own syntax, so an unknown part of it is a mistake. Raises `UnknownVoice`."""
+    unknown = [part for part in asked.split("+") if part not in served.voices]
+    if "+" in asked and unknown:
+        raise UnknownVoice(f"there is no voice {unknown[0]!r} to mix; /v1/audio/voices lists those that there are")
+    return served_voice(asked, served.voices, served.voice)
+
+
+async def _events(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[dict[str, Any], None]:
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            yield {"type": "speech.audio.delta", "audio": base64.b64encode(chunk).decode()}
+    # The engines count no tokens.
+    yield {"type": "speech.audio.done", "usage": {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}}
 
 
 async def spoken(asked: SpeechRequest, voice: str, engine: TextToSpeech) -> AsyncGenerator[Pcm, None]:

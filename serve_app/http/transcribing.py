@@ -1,25 +1,17 @@
-"""Samples -> what was said, for as long as a file may be.
+"""Samples -> what was said, for as long as a file may be: phrase by phrase (phrases.py), each an utterance of its own."""
 
-Audio longer than `LONGEST_PIECE_S` is heard in pieces, one after the other, cut where it is quietest: live sessions, which share the
-recogniser, have their turn between two pieces, and a piece is what a listening model has learnt to hear (Whisper's window is 30 s).
-"""
-
+import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from uuid import uuid4
 
-import numpy as np
-
 from serve_app.core.language import Hints, Word
-from serve_app.engines import HEARING_RATE, Audio, Begin, Ear, End, Failed, Final, HearingResult, Partial, Pcm, SpeechToText
+from serve_app.engines import HEARING_RATE, Audio, Begin, Ear, End, Engines, Failed, Final, HearingResult, Partial, Pcm
 from serve_app.errors import EngineFailed
+from serve_app.http.phrases import Phrase, phrases
 from serve_app.streams import closable
 
-LONGEST_PIECE_S = 30.0
-CUT_WITHIN_S = 8.0
-"""The end of a piece in which the quietest place is looked for."""
-QUIET_S = 0.1
 MESSAGE_S = 1.0
 SENTENCE_ENDS = ".!?…。！？"
 
@@ -47,8 +39,8 @@ class Transcript:
 class Transcription:
     """One file on its way: `deltas` tells how the text grows; after its end there is a `transcript`."""
 
-    def __init__(self, engine: SpeechToText, pcm: Pcm, hints: Hints) -> None:
-        self._engine = engine
+    def __init__(self, engines: Engines, pcm: Pcm, hints: Hints) -> None:
+        self._engines = engines
         self._pcm = pcm
         self._hints = hints
         self._segments: list[Segment] = []
@@ -59,22 +51,26 @@ class Transcription:
     def transcript(self) -> Transcript:
         return Transcript(tuple(self._segments), tuple(self._words), len(self._pcm) / HEARING_RATE, self._language)
 
+    @property
+    def lacks_words(self) -> bool:
+        """Something was heard, and the engine gave no times for its words."""
+        return bool(self._segments) and not self._words
+
     async def deltas(self) -> AsyncGenerator[str, None]:
         """Raises `EngineBusy`, `EngineFailed` or `EngineGone`."""
-        ear = await self._engine.open(f"http_{uuid4().hex}")
+        found = phrases(self._pcm, self._engines.voice_activity)
+        ear = await self._engines.speech_to_text.open(f"http_{uuid4().hex}")
         try:
             async with aclosing(closable(ear.results())) as results:
-                start = 0
-                for number, piece in enumerate(pieces(self._pcm)):
-                    _send(ear, f"piece_{number}", piece, self._hints)
-                    async with aclosing(self._piece(results, start / HEARING_RATE)) as deltas:
+                while phrase := await asyncio.to_thread(next, found, None):
+                    _send(ear, phrase, self._hints)
+                    async with aclosing(self._heard(results, phrase)) as deltas:
                         async for delta in deltas:
                             yield delta
-                    start += len(piece)
         finally:
             await ear.close()
 
-    async def _piece(self, results: AsyncGenerator[HearingResult, None], start_s: float) -> AsyncGenerator[str, None]:
+    async def _heard(self, results: AsyncGenerator[HearingResult, None], phrase: Phrase) -> AsyncGenerator[str, None]:
         sent, space = "", " " if self._segments else ""
         async for result in results:
             if isinstance(result, Failed):
@@ -84,41 +80,25 @@ class Transcription:
                 yield ("" if sent else space) + known[len(sent) :]
                 sent = known
             if isinstance(result, Final):
-                self._keep(result, start_s)
+                self._keep(result, phrase)
                 return
 
-    def _keep(self, final: Final, start_s: float) -> None:
-        words = [Word(word.text, start_s + word.start_s, start_s + word.end_s) for word in final.words]
+    def _keep(self, final: Final, phrase: Phrase) -> None:
+        words = [Word(word.text, phrase.from_s + word.start_s, phrase.from_s + word.end_s) for word in final.words]
         self._words += words
         self._language = final.language or self._language
         if words:
             self._segments += _sentences(words)
         elif text := final.text.strip():
-            self._segments.append(Segment(start_s, start_s + final.audio_s, text))
+            self._segments.append(Segment(phrase.start_s, phrase.end_s, text))
 
 
-def pieces(pcm: Pcm) -> Iterator[Pcm]:
-    """Joined they are the audio; each is at most `LONGEST_PIECE_S` long."""
-    longest, within = int(LONGEST_PIECE_S * HEARING_RATE), int(CUT_WITHIN_S * HEARING_RATE)
-    while len(pcm) > longest:
-        cut = longest - within + _quietest(pcm[longest - within : longest])
-        yield pcm[:cut]
-        pcm = pcm[cut:]
-    yield pcm
-
-
-def _quietest(pcm: Pcm) -> int:
-    """The middle of its quietest `QUIET_S`."""
-    frame = int(QUIET_S * HEARING_RATE)
-    frames = pcm[: len(pcm) // frame * frame].reshape(-1, frame).astype(np.float32)
-    return int(np.square(frames).mean(axis=1).argmin()) * frame + frame // 2
-
-
-def _send(ear: Ear, name: str, pcm: Pcm, hints: Hints) -> None:
+def _send(ear: Ear, phrase: Phrase, hints: Hints) -> None:
+    name = f"from_{phrase.from_s:.3f}"
     ear.send(Begin(name, hints))
     step = int(MESSAGE_S * HEARING_RATE)
-    for start in range(0, len(pcm), step):
-        ear.send(Audio(name, pcm[start : start + step]))
+    for start in range(0, len(phrase.pcm), step):
+        ear.send(Audio(name, phrase.pcm[start : start + step]))
     ear.send(End(name))
 
 

@@ -5,45 +5,64 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from serve_app.core.language import Hints
-from serve_app.engines import SpeechToText
+from serve_app.engines import Engines
 from serve_app.http import captions
+from serve_app.http.decoding import decoded
 from serve_app.http.errors import ApiError
 from serve_app.http.exchange import event_stream, unless_gone
 from serve_app.http.transcribing import Transcript, Transcription
-from serve_app.http.upload import decoded, form_of
+from serve_app.http.upload import form_of
 from serve_app.settings import HttpSettings
 
-GRANULARITIES = "timestamp_granularities[]"
+LISTS = ("timestamp_granularities", "include", "keywords", "languages")
+"""Fields that may come more than once, as `name[]` or as `name`."""
 
 
 class TranscriptionRequest(BaseModel):
+    """Taken and ignored, beside `model`: `chunking_strategy`, because long audio is always cut by voice activity, and known speakers."""
+
     language: str | None = None
+    languages: tuple[str, ...] = ()
     prompt: str = ""
+    keywords: tuple[str, ...] = ()
     response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
     stream: bool = False
     timestamp_granularities: tuple[Literal["word", "segment"], ...] = ("segment",)
+    include: tuple[str, ...] = ()
+    temperature: float = Field(0.0, ge=0, le=1)
+    """Ignored: the engines take the likeliest words."""
 
     @property
     def hints(self) -> Hints:
-        return Hints(self.language or None, self.prompt)
+        only = self.languages[0] if len(self.languages) == 1 else None
+        return Hints(self.language or only, self.prompt, self.keywords)
+
+    @property
+    def words_alone(self) -> bool:
+        return self.response_format == "verbose_json" and set(self.timestamp_granularities) == {"word"}
 
 
-async def answer(request: Request, engine: SpeechToText, settings: HttpSettings) -> Response:
+async def answer(request: Request, engines: Engines, settings: HttpSettings) -> Response:
     async with form_of(request, settings.max_upload_bytes) as form:
         asked = _asked(form)
         file = _file(form, settings.max_upload_bytes)
         pcm = await asyncio.to_thread(decoded, file.file, settings.max_audio_s)
-    transcription = Transcription(engine, pcm, asked.hints)
+    transcription = Transcription(engines, pcm, asked.hints)
     if asked.stream:
         return await event_stream(request, _events(transcription))
-    await unless_gone(request.receive, _all(transcription))
+    await unless_gone(request.receive, _all(transcription, asked.words_alone))
     return _rendered(transcription.transcript, asked)
+
+
+async def translations(_: Request) -> Response:
+    said = "Nothing is translated here: /v1/audio/transcriptions writes what was said in its own language."
+    raise ApiError(404, said, "not_supported")
 
 
 async def _events(transcription: Transcription) -> AsyncGenerator[dict[str, Any], None]:
@@ -54,10 +73,19 @@ async def _events(transcription: Transcription) -> AsyncGenerator[dict[str, Any]
     yield {"type": "transcript.text.done", "text": transcription.transcript.text}
 
 
-async def _all(transcription: Transcription) -> None:
+async def _all(transcription: Transcription, words_alone: bool) -> None:
     async with aclosing(transcription.deltas()) as deltas:
         async for _ in deltas:
-            pass
+            # Not at the end: half an hour of work would be for nothing.
+            _check_words(transcription, words_alone)
+    _check_words(transcription, words_alone)
+
+
+def _check_words(transcription: Transcription, words_alone: bool) -> None:
+    """Beside segments an empty list tells that there are none; alone it would be taken for silence."""
+    if words_alone and transcription.lacks_words:
+        said = "The speech-to-text engine of this server gives no times of words. It has those of segments."
+        raise ApiError(400, said, "unsupported_value", "timestamp_granularities")
 
 
 def _rendered(transcript: Transcript, asked: TranscriptionRequest) -> Response:
@@ -76,9 +104,13 @@ def _rendered(transcript: Transcript, asked: TranscriptionRequest) -> Response:
 
 def _asked(form: FormData) -> TranscriptionRequest:
     fields: dict[str, Any] = {name: value for name, value in form.multi_items() if isinstance(value, str)}
-    if granularities := form.getlist(GRANULARITIES):
-        fields["timestamp_granularities"] = granularities
-    return TranscriptionRequest.model_validate(fields)
+    for name in LISTS:
+        if given := [*form.getlist(f"{name}[]"), *form.getlist(name)]:
+            fields[name] = given
+    asked = TranscriptionRequest.model_validate(fields)
+    if "logprobs" in asked.include:
+        raise ApiError(400, "The engines give no probabilities of tokens.", "unsupported_value", "include")
+    return asked
 
 
 def _file(form: FormData, max_bytes: int) -> UploadFile:

@@ -50,7 +50,8 @@ def _transcription(what: told.TranscriptDelta | told.TranscriptCompleted | told.
             usage = {"type": "duration", "seconds": round(what.audio_s, 3)}
             return {"type": f"{prefix}.completed", **where, "transcript": what.text, "usage": usage}
         case told.TranscriptionFailed():
-            problem = {"type": "server_error", "code": "transcription_failed", "message": what.reason, "param": None}
+            # Without a param: @openai/agents-realtime refuses null here.
+            problem = {"type": "server_error", "code": "transcription_failed", "message": what.reason}
             return {"type": f"{prefix}.failed", **where, "error": problem}
 
 

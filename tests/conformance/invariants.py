@@ -75,7 +75,7 @@ class Invariants:
             case "deleted":
                 _check(event["item_id"] in self._order, f"item {event['item_id']} deleted, which is not there")
                 self._order.remove(event["item_id"])
-                self._added[event["item_id"]] = True
+                del self._added[event["item_id"]]  # the id may be used again
 
     # --- responses ----------------------------------------------------------------------------------------------------------------------
 

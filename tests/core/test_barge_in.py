@@ -71,6 +71,17 @@ def test_the_client_knows_better_what_it_played() -> None:
     assert talk.item(item_id).heard == "One two three four five"
 
 
+@pytest.mark.parametrize(("at_s", "refused"), [(4.4, False), (4.6, True)])
+def test_a_cut_far_beyond_the_end_of_the_audio_is_refused(at_s: float, refused: bool) -> None:
+    talk = Talk()
+    talk.user_says("Count.")
+    talk.agent_answers("One two three four.", seconds=4.0)
+    item_id = talk.told(cmd.OutputItemAdded)[0].item.id
+    talk.happens(ev.ItemTruncated(item_id, 0, at_s))
+    assert bool(talk.told(cmd.Problem)) is refused
+    assert talk.item(item_id).heard == (None if refused else "One two three four.")
+
+
 def test_without_interrupt_response_the_agent_goes_on() -> None:
     talk = talking_agent(Config(turn_taking=ServerVad(interrupt_response=False)))
     talk.happens(ev.SpeechStarted(99.0), ev.SpeechStopped(100.0, 99.5))

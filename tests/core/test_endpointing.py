@@ -2,7 +2,7 @@ import pytest
 
 from serve_app.core.config import SemanticVad, ServerVad
 from serve_app.core.endpointing import Endpointer, Heard, Paused
-from serve_app.core.events import SpeechStarted, SpeechStopped
+from serve_app.core.events import SpeechResumed, SpeechStarted, SpeechStopped
 
 FRAME_S = 0.032
 
@@ -19,9 +19,9 @@ def hear(endpointer: Endpointer, *stretches: tuple[float, float], start_s: float
 
 
 def test_speech_then_silence_is_one_utterance_with_padding_before_it() -> None:
-    started, stopped = hear(Endpointer(ServerVad()), (0.0, 0.96), (0.9, 0.96), (0.0, 0.96))
+    started, paused, stopped = hear(Endpointer(ServerVad()), (0.0, 0.96), (0.9, 0.96), (0.0, 0.96))
     assert isinstance(started, SpeechStarted) and started.start_s == pytest.approx(0.96 - 0.3)
-    assert isinstance(stopped, SpeechStopped)
+    assert isinstance(paused, Paused) and isinstance(stopped, SpeechStopped)
     assert stopped.last_speech_s == pytest.approx(1.92)
     assert stopped.end_s - stopped.last_speech_s == pytest.approx(0.5, abs=FRAME_S)
 
@@ -40,7 +40,7 @@ def test_a_faint_ending_does_not_end_the_utterance() -> None:
 
 @pytest.mark.parametrize("silence_s", [0.2, 0.5, 1.2])
 def test_the_silence_that_ends_a_turn_is_the_one_asked_for(silence_s: float) -> None:
-    _, stopped = hear(Endpointer(ServerVad(silence_s=silence_s)), (0.9, 0.5), (0.0, 2.0))
+    stopped = hear(Endpointer(ServerVad(silence_s=silence_s)), (0.9, 0.5), (0.0, 2.0))[-1]
     assert isinstance(stopped, SpeechStopped)
     assert silence_s <= stopped.end_s - stopped.last_speech_s < silence_s + 2 * FRAME_S
 
@@ -75,6 +75,16 @@ def test_an_answer_about_an_older_pause_is_ignored() -> None:
     hear(endpointer, (0.9, 0.32), start_s=1.21)
     assert endpointer.judge(paused.last_speech_s, 1.0) is None
     assert endpointer.speaking
+
+
+def test_a_pause_is_told_once_and_so_is_that_the_speaker_goes_on() -> None:
+    heard = hear(Endpointer(ServerVad(silence_s=1.0)), (0.9, 0.96), (0.0, 0.64), (0.9, 0.64), (0.0, 0.64), (0.9, 0.32))
+    assert [type(one) for one in heard] == [SpeechStarted, Paused, SpeechResumed, Paused, SpeechResumed]
+
+
+def test_a_breath_in_a_pause_is_not_speech_again() -> None:
+    heard = hear(Endpointer(ServerVad(silence_s=1.0)), (0.9, 0.96), (0.0, 0.32), (0.9, 2 * FRAME_S), (0.0, 0.32))
+    assert [type(one) for one in heard] == [SpeechStarted, Paused, Paused]
 
 
 def test_reset_forgets_the_utterance() -> None:

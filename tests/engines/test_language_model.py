@@ -10,8 +10,8 @@ import pytest_asyncio
 
 from deployments.engines import create
 from serve_app import models
-from serve_app.engines import ChatMessage, Prompt, ReplyEnd, TextDelta, Tool, ToolCallDelta
-from serve_app.errors import EngineGone, PromptTooLong
+from serve_app.engines import ChatMessage, Constraints, Prompt, ReplyEnd, TextDelta, Tool, ToolCallDelta
+from serve_app.errors import EngineGone, PromptRefused, PromptTooLong
 from tests.engines.every import every
 
 # vLLM is bound to the loop that it was first used in, and takes the better part of a minute to start.
@@ -72,6 +72,13 @@ async def test_a_reply_comes_in_pieces_and_ends_with_its_counts(model):
 async def test_a_reply_that_reaches_its_limit_says_so(model):
     _, end = await answer(model, asking(STORY, max_tokens=3))
     assert (end.finish, end.reply_tokens) == ("length", 3)
+
+
+async def test_a_reply_ends_before_a_stop(model):
+    whole = text_of((await answer(model, asking("Say: one two three four", max_tokens=20)))[0])
+    stop = whole.split()[2]
+    pieces, end = await answer(model, asking("Say: one two three four", max_tokens=20, constraints=Constraints(stop=(stop,))))
+    assert (text_of(pieces), end.finish) == (whole[: whole.index(stop)], "stop")
 
 
 async def test_a_closed_reply_leaves_nothing_behind_and_the_next_is_served(model):
@@ -175,6 +182,36 @@ async def test_one_of_the_tools_is_called_where_one_is_required(model):
     pieces, _ = await answer(model, asking("What is the weather in Paris?", tools=(WEATHER, TIMER), tool_choice="required"))
     [(name, _)] = calls_of(pieces)
     assert name in ("get_weather", "set_timer")
+
+
+CAPITAL = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "country": {"enum": ["France", "Spain"]}},
+    "required": ["city", "country"],
+    "additionalProperties": False,
+}
+
+
+@with_vllm
+async def test_a_reply_fits_its_schema(model):
+    pieces, _ = await answer(model, asking("What is the capital of France?", constraints=Constraints(schema=CAPITAL)))
+    assert set(json.loads(text_of(pieces))) == {"city", "country"}
+
+
+@with_vllm
+async def test_a_schema_that_is_none_is_refused_and_the_next_prompt_answered(model):
+    with pytest.raises(PromptRefused, match="shape"):
+        await answer(model, asking("Hello", constraints=Constraints(schema={"type": "shape"})))
+    await answer(model, asking("Hello", max_tokens=2))
+
+
+@with_vllm
+async def test_the_same_seed_draws_the_same_words(model):
+    def drawing(seed):
+        return Prompt((ChatMessage("user", STORY),), temperature=1.5, max_tokens=30, constraints=Constraints(seed=seed, top_p=0.95))
+
+    first, again, other = [text_of((await answer(model, drawing(seed)))[0]) for seed in (1, 1, 2)]
+    assert first == again != other
 
 
 @with_vllm

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from deployments.engines import create
-from serve_app.engines import HEARING_RATE, Audio, Begin, Drop, Due, End, Failed, Final, Hints, Partial
+from serve_app.engines import HEARING_RATE, Audio, Begin, Drop, Due, End, Failed, Final, Guess, Guessed, Hints, Partial
 from serve_app.errors import EngineFailed
 from serve_app.listening import Limits, Listening
 from tests.engines.every import every, warmed
@@ -114,6 +114,29 @@ async def test_the_stable_part_of_a_partial_stays(recogniser):
         assert hypothesis.text.startswith(stable)
         stable = hypothesis.text[: hypothesis.stable_chars]
     assert hypothesis.stable_chars == len(hypothesis.text) > 0
+
+
+async def test_a_guess_in_the_middle_is_answered_and_changes_nothing_of_what_follows(recogniser):
+    alone = await heard_alone(recogniser, EVERYTHING.pcm)
+    half = len(EVERYTHING.pcm) // 2
+    async with listening_to(recogniser) as listening:
+        ear = await listening.open("s")
+        ear.send(Begin("u"))
+        speak(ear, "u", EVERYTHING.pcm[:half])
+        ear.send(Guess("u", 1.0))
+        guessed = await guess(ear)
+        assert (guessed.at_s, guessed.audio_s) == (1.0, half / HEARING_RATE)
+        speak(ear, "u", EVERYTHING.pcm[half:])
+        ear.send(End("u"))
+        (given, _) = await answers(ear)
+        assert given["u"].text == alone.text
+
+
+async def guess(ear):
+    async for result in ear.results():
+        if isinstance(result, Guessed):
+            return result
+    raise AssertionError("the ear was closed")
 
 
 async def test_a_dropped_utterance_has_no_answer_and_leaves_nothing(recogniser):

@@ -1,14 +1,15 @@
 """Calls of tools read out of a reply, however it was cut on its way."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.engines.tool_calls import JsonCall, PlainText, TaggedCalls, call_schema
-from serve_app.engines import ChatMessage, Prompt, TextDelta, Tool, ToolCallDelta
-from serve_app.errors import EngineFailed
+from deployments.engines.tool_calls import JsonCall, PlainText, TaggedCalls, call_schema, reply_schema
+from serve_app.engines import ChatMessage, Constraints, Prompt, TextDelta, Tool, ToolCallDelta
+from serve_app.errors import EngineFailed, PromptRefused
 
 WEATHER = Tool("get_weather", "The weather in a city", {"type": "object", "properties": {"city": {"type": "string"}}})
 TIMER = Tool("set_timer", "Rings later", {"properties": {"minutes": {"type": "integer"}}})
@@ -99,6 +100,14 @@ def test_a_named_tool_is_the_only_one_that_may_be_called():
 
 def test_required_allows_any_of_the_tools():
     assert [shape["properties"]["name"]["const"] for shape in demand("required", WEATHER, TIMER)["anyOf"]] == ["get_weather", "set_timer"]
+
+
+def test_a_schema_and_tools_that_may_be_called_exclude_each_other():
+    prompt = Prompt((), tools=(WEATHER,), constraints=Constraints(schema={"type": "object"}))
+    with pytest.raises(PromptRefused, match="tool_choice"):
+        reply_schema(prompt)
+    assert reply_schema(replace(prompt, tool_choice="none")) == {"type": "object"}
+    assert "name" in reply_schema(replace(prompt, tool_choice="required"))["properties"]
 
 
 def test_a_tool_that_does_not_exist_cannot_be_demanded():

@@ -2,14 +2,16 @@
 
 import pytest
 from openai import APIError, AsyncOpenAI, BadRequestError, InternalServerError
+from pydantic import BaseModel
 
 from deployments.engines.fake import FakeLanguageModel
-from serve_app.engines import ChatMessage, Engines, ToolCall
+from serve_app.engines import ChatMessage, Constraints, Engines, ToolCall
 from serve_app.errors import EngineFailed
 from tests.fake_server import ANSWERS, fakes
 
 WEATHER = {"type": "function", "function": {"name": "weather", "description": "Tells it", "parameters": {"type": "object"}}}
 CALL = ToolCall("", "weather", '{"city": "Paris"}')
+PLACE = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 ASKED = [{"role": "user", "content": "What is the capital of France?"}]
 
 
@@ -70,6 +72,15 @@ class TestTools:
         assert prompt.messages[1].tool_calls[1] == ToolCall(calls[1].id, "weather", CALL.arguments)
         assert prompt.messages[3] == ChatMessage("tool", "rain", (), calls[1].id)
 
+    @pytest.mark.parametrize("stream", [True, False])
+    async def test_one_call_alone_where_more_are_not_wanted(self, stream: bool, client: AsyncOpenAI) -> None:
+        answer = await chat(client, tools=[WEATHER], parallel_tool_calls=False, stream=stream)
+        if stream:
+            calls = [piece.index for chunk in [chunk async for chunk in answer] for piece in chunk.choices[0].delta.tool_calls or ()]
+            assert set(calls) == {0}
+        else:
+            assert [call.function.arguments for call in answer.choices[0].message.tool_calls] == [CALL.arguments]
+
     async def test_arguments_come_in_pieces(self, client: AsyncOpenAI) -> None:
         chunks = [chunk async for chunk in await chat(client, tools=[WEATHER], stream=True)]
         pieces = [piece for chunk in chunks for piece in chunk.choices[0].delta.tool_calls or ()]
@@ -98,6 +109,13 @@ async def test_the_model_is_asked_what_the_client_asked(client: AsyncOpenAI, eng
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, "messages[0].content"),
         ({"temperature": 9}, "temperature"),
         ({"n": 2}, "n"),
+        ({"logprobs": True}, "logprobs"),
+        ({"logit_bias": {"50256": -100}}, "logit_bias"),
+        ({"modalities": ["text", "audio"]}, "modalities"),
+        ({"stop": ["a"] * 5}, "stop"),
+        ({"stop": [""]}, "stop"),
+        ({"response_format": {"type": "json_schema"}}, "response_format"),
+        ({"response_format": {"type": "xml"}}, "response_format"),
         ({"tool_choice": "required"}, "tool_choice"),
         ({"tool_choice": {"type": "function", "function": {"name": "nothing"}}}, "tool_choice"),
     ],
@@ -107,6 +125,54 @@ async def test_what_cannot_be_done_is_said(wrong: dict[str, object], param: str,
         await chat(client, **wrong)
     assert refused.value.param.startswith(param)
     assert refused.value.type == "invalid_request_error"
+
+
+@pytest.mark.parametrize("harmless", [{"n": 1}, {"logprobs": False}, {"logit_bias": {}}, {"modalities": ["text"]}, {"stop": None}])
+async def test_what_asks_for_nothing_is_taken(harmless: dict[str, object], client: AsyncOpenAI) -> None:
+    assert (await chat(client, **harmless)).choices[0].message.content == ANSWERS[0]
+
+
+@pytest.mark.parametrize("stop", ["Seine", ["nowhere", "Seine", "country"]])
+async def test_an_answer_ends_before_a_stop(stop: object, client: AsyncOpenAI) -> None:
+    choice = (await chat(client, stop=stop)).choices[0]
+    assert (choice.message.content, choice.finish_reason) == ("The capital of France is Paris. It lies on the ", "stop")
+
+
+async def test_how_tokens_are_drawn_reaches_the_model(client: AsyncOpenAI, engines: Engines) -> None:
+    await chat(client, seed=7, top_p=0.5, presence_penalty=1.0, frequency_penalty=-1.0)
+    assert engines.language_model.prompts[-1].constraints == Constraints((), None, 0.5, 7, 1.0, -1.0)
+
+
+class TestJson:
+    @pytest.fixture
+    def engines(self) -> Engines:
+        return scripted('{"city": "Paris"}')
+
+    @pytest.mark.parametrize(
+        ("form", "schema"),
+        [
+            ({"type": "json_object"}, {"type": "object"}),
+            ({"type": "json_schema", "json_schema": {"name": "place", "schema": PLACE, "strict": True}}, PLACE),
+            ({"type": "text"}, None),
+        ],
+    )
+    async def test_the_model_is_asked_for_the_schema(self, form: object, schema: object, client: AsyncOpenAI, engines: Engines) -> None:
+        assert (await chat(client, response_format=form)).choices[0].message.content == '{"city": "Paris"}'
+        assert engines.language_model.prompts[-1].constraints.schema == schema
+
+    async def test_the_client_parses_it(self, client: AsyncOpenAI) -> None:
+        class Place(BaseModel):
+            city: str
+
+        answer = await client.chat.completions.parse(model="small", messages=ASKED, response_format=Place)
+        assert answer.choices[0].message.parsed == Place(city="Paris")
+
+    @pytest.mark.parametrize("stream", [True, False])
+    async def test_a_model_that_cannot_says_so(self, stream: bool, client: AsyncOpenAI) -> None:
+        await chat(client)
+        with pytest.raises(BadRequestError) as refused:
+            await chat(client, response_format={"type": "json_object"}, stream=stream)
+        assert refused.value.code == "unsupported_value"
 
 
 async def test_a_prompt_that_is_too_long_is_the_clients_to_shorten(client: AsyncOpenAI) -> None:

@@ -1,23 +1,29 @@
 """The official client has texts spoken."""
 
+import base64
 import io
 
+import av
 import numpy as np
 import pytest
 import soundfile
 from openai import AsyncOpenAI, BadRequestError
 
 from serve_app.engines import HEARING_RATE, Engines
+from serve_app.http.decoding import decoded
 from serve_app.http.encoders import RATE, encoder
-from serve_app.http.upload import decoded
 from tests.fake_server import S_PER_LETTER
+from tests.http.test_shapes import events, post
 
+OPUS_RATE = 48_000
+"""Of all Opus, whatever went in."""
 TEXT = "The first sentence is here. And a second one follows it."
 
 
 def read(audio: bytes) -> np.ndarray:
     """What it decodes to, at the rate that was heard."""
-    assert soundfile.info(io.BytesIO(audio)).samplerate == RATE
+    with av.open(io.BytesIO(audio)) as file:
+        assert file.streams.audio[0].rate in (RATE, OPUS_RATE)
     return decoded(io.BytesIO(audio), longest_s=60.0)
 
 
@@ -29,7 +35,7 @@ async def speak(client: AsyncOpenAI, text: str = TEXT, voice: str = "af_heart", 
     return (await client.audio.speech.create(model="tts-1", voice=voice, input=text, **more)).content
 
 
-@pytest.mark.parametrize("form", ["wav", "flac", "opus", "mp3"])
+@pytest.mark.parametrize("form", ["wav", "flac", "opus", "mp3", "aac"])
 async def test_each_format_holds_all_of_the_speech(form: str, client: AsyncOpenAI, engines: Engines) -> None:
     samples = read(await speak(client, response_format=form))
     codec_s = 0.15
@@ -63,6 +69,19 @@ async def test_twice_the_speed_takes_half_the_time(client: AsyncOpenAI) -> None:
     assert fast == pytest.approx(slow / 2, abs=100)
 
 
+async def test_a_manner_of_speaking_changes_nothing(client: AsyncOpenAI) -> None:
+    assert await speak(client, instructions="Whisper.", response_format="pcm") == await speak(client, response_format="pcm")
+
+
+async def test_events_carry_the_file(client: AsyncOpenAI) -> None:
+    asked = {"model": "tts-1", "voice": "af_heart", "input": TEXT, "response_format": "pcm"}
+    *deltas, done = events(await post(client, "audio/speech", json={**asked, "stream_format": "sse"}))
+    assert len(deltas) > 2
+    assert {event["type"] for event in deltas} == {"speech.audio.delta"}
+    assert b"".join(base64.b64decode(event["audio"]) for event in deltas) == await speak(client, response_format="pcm")
+    assert done == {"type": "speech.audio.done", "usage": {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}}
+
+
 async def test_nothing_to_say_is_an_empty_file(client: AsyncOpenAI) -> None:
     with soundfile.SoundFile(io.BytesIO(await speak(client, "***", response_format="wav"))) as sound:
         assert len(sound.read(100)) == 0
@@ -74,7 +93,8 @@ async def test_nothing_to_say_is_an_empty_file(client: AsyncOpenAI) -> None:
         ({"text": "a" * 4097}, "input"),
         ({"text": ""}, "input"),
         ({"speed": 9.0}, "speed"),
-        ({"response_format": "aac"}, "response_format"),
+        ({"response_format": "amr"}, "response_format"),
+        ({"voice": "af_heart+nobody"}, "voice"),
     ],
 )
 async def test_what_cannot_be_done_is_said(wrong: dict[str, object], param: str, client: AsyncOpenAI) -> None:
@@ -83,7 +103,7 @@ async def test_what_cannot_be_done_is_said(wrong: dict[str, object], param: str,
     assert (refused.value.param, refused.value.type) == (param, "invalid_request_error")
 
 
-@pytest.mark.parametrize("form", ["wav", "pcm", "flac", "opus", "mp3"])
+@pytest.mark.parametrize("form", ["wav", "pcm", "flac", "opus", "mp3", "aac"])
 def test_a_file_comes_while_it_is_made(form: str) -> None:
     into, second = encoder(form), np.full(RATE, 1000, np.int16)
     pieces = [into.feed(second) for _ in range(4)]

@@ -39,6 +39,9 @@ class RandomConversation(RuleBasedStateMachine):
         self.clauses: list[tuple[str, int]] = []
         self.utterances: list[str] = []
         self.finished: set[str] = set()
+        self.guesses: list[tuple[str, float]] = []
+        self.held: set[str] = set()
+        self.discarded: set[str] = set()
         self.messages: list[dict] = []
         self.client(
             type="session.update",
@@ -69,8 +72,17 @@ class RandomConversation(RuleBasedStateMachine):
                 case cmd.Tell(what):
                     for message in self.wire.render(what):
                         self.sees(message)
-                case cmd.StartReply(response_id):
+                case cmd.StartReply(response_id, _, held):
+                    assert not (held and self.held), "two drafts at once"
                     self.replies.append(response_id)
+                    self.held |= {response_id} if held else set()
+                case cmd.ReleaseReply(response_id):
+                    self.held.remove(response_id)
+                case cmd.StopReply(response_id) if response_id in self.held:
+                    self.held.remove(response_id)
+                    self.discarded.add(response_id)
+                case cmd.GuessTranscript(item_id, at_s):
+                    self.guesses.append((item_id, at_s))
                 case cmd.Speak():
                     self.clauses.append((command.response_id, command.clause))
                 case cmd.BeginUtterance(item_id) | cmd.TranscribeItem(item_id):
@@ -97,6 +109,35 @@ class RandomConversation(RuleBasedStateMachine):
     def user_stops(self, seconds: float) -> None:
         self.audio_s += seconds
         self.happens(ev.SpeechStopped(self.audio_s + 0.5, self.audio_s))
+
+    @rule(seconds=seconds, since=st.sampled_from([0.0, 0.2, 0.4]))
+    def user_pauses(self, seconds: float, since: float) -> None:
+        self.audio_s += seconds
+        if self.session.config().turn_taking is not None:
+            self.happens(ev.SpeechPaused(self.audio_s, self.audio_s + since, True))
+
+    @rule()
+    def user_goes_on(self) -> None:
+        self.happens(ev.SpeechResumed())
+
+    @rule(text=st.sampled_from(["Hello.", "hello", "What is it?"]), speaks=st.booleans(), ends=st.booleans())
+    def user_pauses_and_is_guessed(self, text: str, speaks: bool, ends: bool) -> None:
+        """What is rarely met by chance: everything said has its text, and nobody answers yet."""
+        for item_id in [one["item_id"] for one in self.messages if one["type"] == "input_audio_buffer.committed"]:
+            self.happens(ev.TranscriptFinished(item_id, "Yes.", 1.0))
+        if speaks:
+            self.happens(ev.SpeechStarted(self.audio_s))
+        self.user_pauses(1.0, 0.2)
+        if self.guesses:
+            self.happens(ev.TranscriptGuessed(self.guesses[-1][0], text, self.guesses[-1][1], 1.0))
+        if ends:
+            self.happens(ev.SpeechStopped(self.audio_s + 0.5, self.audio_s))
+
+    @rule(text=st.sampled_from(["", "Hello.", "hello", "What is it?"]), data=st.data())
+    def ear_guesses(self, text: str, data: st.DataObject) -> None:
+        if self.guesses:
+            item_id, at_s = data.draw(st.sampled_from(self.guesses))
+            self.happens(ev.TranscriptGuessed(item_id, text, at_s, 1.0))
 
     @rule()
     def audio_comes_under_push_to_talk(self) -> None:
@@ -187,6 +228,13 @@ class RandomConversation(RuleBasedStateMachine):
     def the_client_rebuilds_the_same_order(self) -> None:
         if hasattr(self, "seen"):
             assert self.seen.order == [item.id for item in self.conversation.memory.history]
+
+    @invariant()
+    def nothing_of_a_draft_escapes_before_its_release(self) -> None:
+        if hasattr(self, "seen"):
+            secret = self.held | self.discarded
+            assert not secret & {one.get("response_id") or one.get("response", {}).get("id") for one in self.messages}
+            assert not (self.held and self.conversation.responses.default), "a draft beside a live response"
 
     def teardown(self) -> None:
         """Whatever is still open can be closed."""

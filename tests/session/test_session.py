@@ -1,12 +1,14 @@
 import asyncio
 import base64
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from serve_app.core.language import ToolCall
 from serve_app.errors import EngineBusy, EngineFailed
-from tests.session.line import House, Line
+from tests.session.line import PATIENCE_S, House, Line
 
 
 async def a_spoken_turn(line: Line, seconds: float = 1.0) -> None:
@@ -48,7 +50,7 @@ async def test_the_audio_that_is_sent_is_what_was_spoken() -> None:
 
 async def test_speech_to_text_hears_the_whole_utterance_with_its_padding() -> None:
     house = House()
-    async with house.session() as line:
+    async with house.session(eager=lambda: False) as line:
         line.speaks(0.0, silence_s=1.0)
         await a_spoken_turn(line, seconds=2.0)
         started = next(one for one in line.seen if one["type"] == "input_audio_buffer.speech_started")
@@ -397,3 +399,40 @@ async def test_a_client_that_asks_is_told_how_an_answer_was_cut(words: bool, cut
         item_id = next(one for one in line.seen if one["type"] == "response.output_item.done")["item"]["id"]
         line.says("conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=100)
         assert (await line.gets("conversation.item.truncated"))["sparkvox.cut_by"] == cut_by
+
+
+PAUSED = {"turn_detection": {"type": "server_vad", "silence_duration_ms": 600}, "transcription": {"model": "whisper-1"}}
+
+
+async def test_the_answer_is_written_and_begun_to_be_spoken_while_the_silence_is_still_waited_for() -> None:
+    house = House(["What is it?"], ["A tree. I think so."])
+    async with house.session() as line:
+        line.sets(audio={"input": PAUSED})
+        line.speaks(1.0, silence_s=0.4)
+        await eventually(lambda: [speech.text for speech in house.voice.spoken], ["A tree."])
+        assert not [one for one in line.seen if one["type"].startswith("response.")]
+        line.speaks(0.0, silence_s=0.4)
+        response = (await line.gets("response.done"))["response"]
+        assert response["output"][0]["content"][0]["transcript"] == "A tree. I think so."
+        assert len(house.model.prompts) == 1
+        line.invariants.finish()
+
+
+async def test_a_speaker_who_goes_on_is_not_answered_twice() -> None:
+    house = House([], ["A tree.", "An oak."])
+    async with house.session() as line:
+        line.sets(audio={"input": PAUSED})
+        line.speaks(1.0, silence_s=0.4)
+        await eventually(lambda: len(house.model.prompts), 1)
+        line.speaks(1.0, silence_s=0.8)
+        response = (await line.gets("response.done"))["response"]
+        assert response["output"][0]["content"][0]["transcript"] == "An oak."
+        assert sum(one["type"] == "response.created" for one in line.seen) == 1
+        first, second = (float(house.prompt(number)[-1][1].split()[1]) for number in (0, 1))
+        assert second > first + 1.0, "the second answer is to all that was said"
+
+
+async def eventually(what: Callable[[], Any], expected: Any) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while what() != expected:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)

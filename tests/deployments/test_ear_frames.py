@@ -1,0 +1,28 @@
+import numpy as np
+import pytest
+
+from deployments.ear_frames import BadFrame, decode, encode
+from serve_app.engines import Audio, Begin, Drop, End, Failed, Final, Guess, Guessed, Hints, Partial, Word
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Begin("u", Hints("kn", "a talk about ships", ("keel",), ("kn", "hi"))), End("u"), Drop("ü"), Guess("u", 1.25),
+        Partial("u", "café", 3), Final("u", "one", 0.5, (Word("one", 0.0, 0.4),), "en"), Guessed("u", "one", 1.25, 0.5),
+        Failed("u", "broken"),
+    ],
+)  # fmt: skip
+def test_every_message_comes_out_as_it_went_in(message: object) -> None:
+    assert decode(encode(message)) == message  # type: ignore[arg-type]
+
+
+def test_samples_come_out_as_they_went_in() -> None:
+    heard = decode(encode(Audio("u", np.array([1, -2, 32767], np.int16))))
+    assert isinstance(heard, Audio) and heard.pcm.tolist() == [1, -2, 32767]
+
+
+@pytest.mark.parametrize("frame", [b"", b"\x00", b"\x63\x01u", b"\x05\x01u{}"])
+def test_what_is_none_of_ours_is_refused(frame: bytes) -> None:
+    with pytest.raises(BadFrame):
+        decode(frame)
