@@ -5,15 +5,26 @@ from collections.abc import AsyncIterator
 import ray
 
 from deployments.engines import create
+from deployments.engines.routed import RoutedRecogniser
 from deployments.health import check
 from deployments.lease import EarServer, Place
+from serve_app.engines import Recogniser
 from serve_app.listening import Limits, Listening
 from serve_app.settings import SpeechToTextSettings
 
 
+def recogniser(settings: SpeechToTextSettings) -> Recogniser:
+    """The engine that the settings choose, with those that stand behind it for some languages. Not warmed."""
+    engine: Recogniser = create("recogniser", settings.engine, **settings.options)
+    if not settings.routes:
+        return engine
+    routes = {tag: create("recogniser", route.engine, **route.options) for tag, route in settings.routes.items()}
+    return RoutedRecogniser(engine, routes)
+
+
 class SpeechToText:
     async def __init__(self, settings: SpeechToTextSettings) -> None:  # type: ignore[misc]  # Serve awaits it
-        self._engine = create("recogniser", settings.engine, **settings.options)
+        self._engine = recogniser(settings)
         listening = Listening(self._engine, Limits(partials_at_once=settings.partials_at_once))
         await listening.warm()
         self._ears = EarServer(listening, ray.util.get_node_ip_address(), settings.max_sessions)
