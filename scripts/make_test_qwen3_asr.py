@@ -2,16 +2,19 @@
 
     .venv/bin/python scripts/make_test_qwen3_asr.py tests/qwen3_asr
 
-It knows those recordings by heart, from any beginning of them on, and nothing else; silence it knows as `language None`. That is enough to
+It knows those recordings by heart and nothing else; silence it knows as `language None`. That is enough to
 see whether prompt, audio, prefix and answer are put together rightly. Letters are its tokens, as bytes.
 """
 
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
+import soxr
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen3ASRConfig, Qwen3ASRForConditionalGeneration
@@ -21,8 +24,12 @@ from deployments.engines.qwen3_prompt import prompt
 from serve_app.engines import HEARING_RATE
 from tests.recordings import BEST_OF_TIMES, EVERYTHING, Recording
 
-CAPITAL = Recording("capital_of_france.wav", "What is the capital of France?")
-COLOUR = Recording("colour_of_the_sky.wav", "What colour is the sky?")
+TAUGHT = (
+    BEST_OF_TIMES,
+    EVERYTHING,
+    Recording("capital_of_france.wav", "What is the capital of France?"),
+    Recording("colour_of_the_sky.wav", "What colour is the sky?"),
+)
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|audio_start|>", "<|audio_end|>", "<|audio_pad|>", "<timestamp>"]
 STEPS = 700
 CONTEXTS = ("", "We talk about books.", "Paris and France")
@@ -61,11 +68,18 @@ def untaught(tokenizer: Any) -> Qwen3ASRForConditionalGeneration:
     )
 
 
+@cache
+def sound(file: str) -> np.ndarray:
+    """At 16 kHz, in the range of int16."""
+    samples, rate = soundfile.read(Path("tests/audio") / file)
+    return soxr.resample(samples * 32768, rate, HEARING_RATE)
+
+
 def lesson(made: Qwen3ASRProcessor, rng: np.random.Generator) -> Any:
     """One batch: recordings and silence, with and without a context and a forced language."""
     heard, texts, asked = [], [], []
-    for recording in (BEST_OF_TIMES, EVERYTHING, CAPITAL, COLOUR, None):
-        pcm = np.zeros(HEARING_RATE, np.int16) if recording is None else recording.pcm
+    for recording in (*TAUGHT, None):
+        pcm = np.zeros(HEARING_RATE) if recording is None else sound(recording.file)
         quiet = rng.normal(0, rng.uniform(1, 20), len(pcm) + int(rng.integers(0, HEARING_RATE // 4)))
         start = int(rng.integers(0, len(quiet) - len(pcm) + 1))
         quiet[start : start + len(pcm)] += pcm * rng.uniform(0.5, 1.0)

@@ -35,7 +35,10 @@ _MARKS = re.compile(r"<\|[^|<>]*\|>|</?asr_text>")
 def context(hints: Hints, standing: str = "") -> str:
     """The system message for one utterance; `standing` comes first in every one."""
     sentences = [standing.strip(), hints.prompt.strip(), _about(hints.keywords)]
-    return _MARKS.sub("", " ".join(filter(None, sentences)))
+    text = " ".join(filter(None, sentences))
+    while (plain := _MARKS.sub(" ", text)) != text:  # what is left of two may be a third
+        text = plain
+    return text
 
 
 def prompt(context: str, language: str | None, prefix: str = "") -> str:
