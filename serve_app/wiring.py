@@ -30,7 +30,7 @@ WEIGHTS = {
     "kokoro-onnx": ("kokoro-82m-int8", "kokoro-voices"),
 }
 """What each engine will ask for when it is warmed; one that is not here fetches it then."""
-MODELS = {"whisper": "whisper-tiny-en", "whisper-torch": "whisper-base", "qwen3-asr": "Qwen/Qwen3-ASR-0.6B"}
+MODELS = {"whisper": "whisper-tiny-en", "whisper-torch": "whisper-base", "qwen3-asr": "Qwen/Qwen3-ASR-0.6B-hf"}
 """The same for engines whose option `model` may name another."""
 
 QUIET = {"enable_access_log": False}

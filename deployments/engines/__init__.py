@@ -43,7 +43,7 @@ ENGINES: dict[str, dict[str, Declared]] = {
         "moonshine": Declared("deployments.engines.moonshine:Moonshine", "MIT", ("onnxruntime",)),
         "whisper": Declared("deployments.engines.whisper_ct2:WhisperCt2", "MIT", ("faster_whisper",), "whisper"),
         "whisper-torch": Declared("deployments.engines.whisper_torch:WhisperTorch", "MIT", ("torch", "transformers")),
-        "qwen3-asr": Declared("deployments.engines.qwen3_asr:Qwen3Asr", "Apache-2.0", ("vllm",), "cpu or spark"),
+        "qwen3-asr": Declared("deployments.engines.qwen3_asr:Qwen3Asr", "Apache-2.0", ("torch", "transformers")),
         "fake": Declared("deployments.engines.fake:FakeRecogniser", ""),
     },
     "language_model": {
