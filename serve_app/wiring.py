@@ -19,7 +19,7 @@ from deployments.tts import TextToSpeech
 from serve_app import key_file, models
 from serve_app.cache import CACHE_VARIABLE
 from serve_app.errors import SettingsError
-from serve_app.settings import Placement, Settings
+from serve_app.settings import EngineChoice, Placement, Settings
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,8 @@ WEIGHTS = {
     "kokoro-onnx": ("kokoro-82m-int8", "kokoro-voices"),
 }
 """What each engine will ask for when it is warmed; one that is not here fetches it then."""
+MODELS = {"whisper": "whisper-tiny-en", "whisper-torch": "whisper-base", "qwen3-asr": "Qwen/Qwen3-ASR-0.6B-hf"}
+"""The same for engines whose option `model` may name another."""
 
 QUIET = {"enable_access_log": False}
 LIFE: dict[str, Any] = {"graceful_shutdown_timeout_s": 10, "health_check_timeout_s": 30, "max_constructor_retry_count": 2}
@@ -58,7 +60,8 @@ def _must_exist(settings: Settings) -> None:
     """Here, because a replica that cannot be constructed is tried again and again."""
     chosen = {"voice_activity": settings.vad, "turn_detector": settings.turn, "recogniser": settings.stt}
     chosen |= {"language_model": settings.llm, "text_to_speech": settings.tts}
-    missing = [f"{kind} engine {choice.engine}" for kind, choice in chosen.items() if choice.engine not in ENGINES[kind]]
+    every = [*chosen.items(), *(("recogniser", route) for route in settings.stt.routes.values())]
+    missing = [f"{kind} engine {choice.engine}" for kind, choice in every if choice.engine not in ENGINES[kind]]
     if missing:
         raise SettingsError(f"profile {settings.profile} cannot run: this version has no {', no '.join(missing)}")
 
@@ -67,11 +70,17 @@ def fetch(settings: Settings) -> None:
     """All weights that the settings need, checked, before a replica waits for them."""
     if settings.models.cache is not None:
         os.environ[CACHE_VARIABLE] = str(settings.models.cache)
-    chosen = (settings.vad, settings.turn, settings.stt, settings.llm, settings.tts)
-    for name in (artifact for choice in chosen for artifact in WEIGHTS.get(choice.engine, ())):
+    chosen = (settings.vad, settings.turn, settings.stt, *settings.stt.routes.values(), settings.llm, settings.tts)
+    for name in (artifact for choice in chosen for artifact in _weights(choice)):
         models.ensure(name)
     if settings.llm.model and settings.llm.engine not in ELSEWHERE:
         models.ensure(settings.llm.model)
+
+
+def _weights(choice: EngineChoice) -> tuple[str, ...]:
+    if choice.engine in MODELS:
+        return (str(choice.options.get("model", MODELS[choice.engine])),)
+    return WEIGHTS.get(choice.engine, ())
 
 
 def _gateway(settings: Settings) -> serve.Deployment:

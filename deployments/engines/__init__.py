@@ -5,42 +5,65 @@ To add one: write a file here whose class keeps the Protocol of its kind (serve_
 """
 
 import inspect
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from serve_app.errors import SettingsError
 
-ENGINES: dict[str, dict[str, str]] = {
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One line of the table: where an engine is, and what it needs. `sparkvox engines` tells it without importing any of it."""
+
+    target: str
+    """module:Class."""
+    licence: str
+    """Of the code and weights that it stands for; empty for our own code alone."""
+    packages: tuple[str, ...] = ()
+    """Modules that it imports when it is warmed."""
+    extra: str = ""
+    """The extra of this project that installs them; empty where the base installation has them."""
+    gpu: bool = False
+    """Whether it is of no use without an NVIDIA GPU."""
+    server: bool = False
+    """Whether its model runs on another server."""
+
+
+ENGINES: dict[str, dict[str, Declared]] = {
     "voice_activity": {
-        "silero": "deployments.engines.silero:Silero",
-        "fake": "deployments.engines.fake:FakeVoiceActivity",
+        "silero": Declared("deployments.engines.silero:Silero", "MIT", ("onnxruntime",)),
+        "fake": Declared("deployments.engines.fake:FakeVoiceActivity", ""),
     },
     "turn_detector": {
-        "smart-turn": "deployments.engines.smart_turn:SmartTurn",
-        "fake": "deployments.engines.fake:FakeTurnDetector",
+        "smart-turn": Declared("deployments.engines.smart_turn:SmartTurn", "BSD-2-Clause", ("onnxruntime",)),
+        "fake": Declared("deployments.engines.fake:FakeTurnDetector", ""),
     },
     "recogniser": {
-        "moonshine": "deployments.engines.moonshine:Moonshine",
-        "openai": "deployments.engines.openai_stt:OpenAiTranscriber",
-        "openai-realtime": "deployments.engines.realtime_stt:RealtimeTranscriber",
-        "riva": "deployments.engines.riva:RivaTranscriber",
-        "fake": "deployments.engines.fake:FakeRecogniser",
+        "moonshine": Declared("deployments.engines.moonshine:Moonshine", "MIT", ("onnxruntime",)),
+        "whisper": Declared("deployments.engines.whisper_ct2:WhisperCt2", "MIT", ("faster_whisper",), "whisper"),
+        "whisper-torch": Declared("deployments.engines.whisper_torch:WhisperTorch", "MIT", ("torch", "transformers")),
+        "qwen3-asr": Declared("deployments.engines.qwen3_asr:Qwen3Asr", "Apache-2.0", ("torch", "transformers")),
+        "openai": Declared("deployments.engines.openai_stt:OpenAiTranscriber", "of its server", ("openai",), server=True),
+        "openai-realtime": Declared("deployments.engines.realtime_stt:RealtimeTranscriber", "of its server", server=True),
+        "riva": Declared("deployments.engines.riva:RivaTranscriber", "MIT; of its server", ("riva",), "riva", server=True),
+        "fake": Declared("deployments.engines.fake:FakeRecogniser", ""),
     },
     "language_model": {
-        "vllm": "deployments.engines.vllm_engine:VllmLanguageModel",
-        "openai": "deployments.engines.openai_llm:OpenAiLanguageModel",
-        "fake": "deployments.engines.fake:FakeLanguageModel",
+        "vllm": Declared("deployments.engines.vllm_engine:VllmLanguageModel", "Apache-2.0; the model's own", ("vllm",), "cpu or spark"),
+        "openai": Declared("deployments.engines.openai_llm:OpenAiLanguageModel", "of its server", ("openai",), server=True),
+        "fake": Declared("deployments.engines.fake:FakeLanguageModel", ""),
     },
     "text_to_speech": {
-        "kokoro-onnx": "deployments.engines.kokoro_onnx:KokoroOnnx",
-        "openai": "deployments.engines.openai_tts:OpenAiSpeech",
-        "riva": "deployments.engines.riva:RivaSpeech",
-        "kokoro-torch": "deployments.engines.kokoro_torch:KokoroTorch",
-        "fake": "deployments.engines.fake:FakeTextToSpeech",
+        "kokoro-onnx": Declared("deployments.engines.kokoro_onnx:KokoroOnnx", "Apache-2.0", ("onnxruntime", "misaki")),
+        "kokoro-torch": Declared("deployments.engines.kokoro_torch:KokoroTorch", "Apache-2.0", ("torch", "kokoro", "misaki"), "kokoro"),
+        "openai": Declared("deployments.engines.openai_tts:OpenAiSpeech", "of its server", ("openai",), server=True),
+        "riva": Declared("deployments.engines.riva:RivaSpeech", "MIT; of its server", ("riva",), "riva", server=True),
+        "fake": Declared("deployments.engines.fake:FakeTextToSpeech", ""),
     },
 }
 
-ELSEWHERE = {"openai", "openai-realtime", "riva"}
+ELSEWHERE = {name for kind in ENGINES.values() for name, declared in kind.items() if declared.server}
 """Engines whose model runs on another server: their `model` is a name there, and nothing is fetched for them."""
 
 
@@ -51,7 +74,7 @@ def create(kind: str, name: str, **options: Any) -> Any:
         raise SettingsError(f"there is no kind of engine {kind!r}; there are {_listed(ENGINES)}")
     if name not in ENGINES[kind]:
         raise SettingsError(f"there is no {kind} engine {name!r}; there are {_listed(ENGINES[kind])}")
-    module, _, class_name = ENGINES[kind][name].partition(":")
+    module, _, class_name = ENGINES[kind][name].target.partition(":")
     engine = getattr(import_module(module), class_name)
     taken = inspect.signature(engine).parameters
     if unknown := [option for option in options if option not in taken]:

@@ -164,7 +164,7 @@ class VllmLanguageModel:
         }
         if on_cpu:
             arguments |= {"enforce_eager": True, "block_size": CPU_BLOCK, "kv_cache_memory_bytes": self.kv_cache_bytes or GIB // 2}
-            if self.dtype == "auto" and not _multiplies_bfloat16():
+            if self.dtype == "auto" and not multiplies_bfloat16():
                 arguments["dtype"] = "float32"
         return arguments | self.engine_args
 
@@ -182,7 +182,7 @@ def _reader(prompt: Prompt) -> Reader:
     return TaggedCalls() if prompt.tools and prompt.tool_choice != "none" else PlainText()
 
 
-def _multiplies_bfloat16() -> bool:
+def multiplies_bfloat16() -> bool:
     """Whether /proc/cpuinfo names one of the instructions (x86-64: avx512_bf16, amx_bf16; aarch64: bf16)."""
     try:
         words = set(Path("/proc/cpuinfo").read_text().split())

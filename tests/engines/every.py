@@ -4,23 +4,30 @@ import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from functools import cache
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
 from deployments.engines import ELSEWHERE, ENGINES, create
+from serve_app.engines_command import lacks
+
+SMALL: dict[str, dict[str, Any]] = {
+    "whisper": {"threads": 1},
+    "whisper-torch": {"model": "whisper-tiny-en", "threads": 1},
+}
+"""Options with which an engine runs on any machine."""
 
 
 def every(kind: str, but: Collection[str] = ()) -> list[Any]:
-    """Parameters for `pytest.mark.parametrize`: the names. `but`: those of which this cannot be wanted."""
-    return [pytest.param(name, marks=_marks(name)) for name in ENGINES[kind] if name not in but]
+    """Parameters for `pytest.mark.parametrize`: the names. `but`: those of which this cannot be wanted. One that cannot run here is
+    skipped with what it lacks."""
+    return [pytest.param(name, marks=_marks(kind, name)) for name in ENGINES[kind] if name not in but]
 
 
-def _marks(name: str) -> Any:
-    if name == "riva":
-        return pytest.mark.skipif(find_spec("riva") is None, reason="nvidia-riva-client is not installed (extra riva)")
-    return () if name == "fake" or name in ELSEWHERE else pytest.mark.weights
+def _marks(kind: str, name: str) -> list[Any]:
+    lacking = "; ".join(lacks(ENGINES[kind][name]))
+    needs = [] if name == "fake" or name in ELSEWHERE else [pytest.mark.weights]
+    return [*needs, pytest.mark.skipif(bool(lacking), reason=f"{name}: {lacking}")]
 
 
 def options_for(kind: str, name: str, request: pytest.FixtureRequest) -> dict[str, Any]:
@@ -51,6 +58,6 @@ async def at_hand(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[An
 @cache
 def warmed(kind: str, name: str) -> Any:
     """One engine for the whole run, because loading weights takes seconds. Not for engines that are bound to an event loop."""
-    engine = create(kind, name)
+    engine = create(kind, name, **SMALL.get(name, {}))
     asyncio.run(engine.warm())
     return engine

@@ -20,6 +20,8 @@ def test_names_are_those_that_engines_ask_for() -> None:
         "silero-vad",
         "smart-turn-v3.2",
         "moonshine-tiny-en",
+        "whisper-tiny-en",
+        "whisper-base",
         "smollm2-135m-instruct",
         "kokoro-82m-int8",
         "kokoro-82m-torch",
