@@ -1,6 +1,7 @@
 """The conversation that each stock client has, and what it must have seen of it: a question and its answer, a question that takes a tool,
 a story that is spoken over, and the answer to what was said over it."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -29,9 +30,13 @@ class Utterance:
     words: str
 
     @property
+    def path(self) -> Path:
+        return AUDIO / self.file
+
+    @property
     def pcm(self) -> Pcm:
         """At the rate of the protocol."""
-        pcm, rate = soundfile.read(AUDIO / self.file, dtype="int16")
+        pcm, rate = soundfile.read(self.path, dtype="int16")
         resampler = Resampler(rate, RATE)
         return np.concatenate((resampler.push(pcm), resampler.flush()))
 
@@ -40,7 +45,6 @@ QUESTION = Utterance("capital_of_france.wav", "What is the capital of France?")
 ASKS_FOR_TOOL = Utterance("warm_in_paris.wav", "How warm is it in Paris today?")
 ASKS_FOR_STORY = Utterance("long_story.wav", "Tell me a very long story.")
 INTERRUPTION = Utterance("what_is_your_name.wav", "What is your name?")
-UTTERANCES = (QUESTION, ASKS_FOR_TOOL, ASKS_FOR_STORY, INTERRUPTION)
 
 TOOL, CITY, RESULT = "temperature", "Paris", "It is 21 degrees in Paris."
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
@@ -53,6 +57,22 @@ ENDINGS = ["completed", "completed", "completed", "cancelled", "completed"]
 """Of the responses: the answer, the call, the answer with its result, the story, the last answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class ToolRound:
+    """What the user asks, what the model is to call for it, and what that gives; None: what only the client knows."""
+
+    question: Utterance
+    call: ToolCall
+    result: str | None
+
+    @property
+    def utterances(self) -> tuple[Utterance, ...]:
+        return QUESTION, self.question, ASKS_FOR_STORY, INTERRUPTION
+
+
+TEMPERATURE = ToolRound(ASKS_FOR_TOOL, ToolCall("", TOOL, f'{{"city": "{CITY}"}}'), RESULT)
+
+
 @dataclass
 class Seen:
     """What an application on top of the client has had of it at the end."""
@@ -61,8 +81,8 @@ class Seen:
     """The status of each response."""
     history: list[tuple[str, str]]
     """Who said what, as the client has it last."""
-    cities: list[str]
-    """Of the calls of the tool."""
+    arguments: list[dict[str, Any]]
+    """Of each call of the tool."""
     results: list[str]
     """What the client holds for the tool's result."""
     first_answer_bytes: int
@@ -95,27 +115,28 @@ class FakeStage:
     """More than the server sends ahead of playback: when a client has it, the first second has been played."""
     patience_s = 60.0
 
-    def __init__(self, url: str, model: FakeLanguageModel) -> None:
+    def __init__(self, url: str, model: FakeLanguageModel, tool_round: ToolRound) -> None:
         self.url = url
         self._model = model
+        self._round = tool_round
 
     def agrees(self, seen: Seen) -> None:
-        _went_well(seen)
-        assert (seen.cities, seen.results) == ([CITY], [RESULT])
+        _went_well(seen, self._round)
+        assert seen.arguments == [json.loads(self._round.call.arguments)]
         assert seen.first_answer_bytes == round(len(ANSWER) * S_PER_LETTER * BYTES_A_SECOND)
         said = [who_said for who_said in seen.history if who_said[1]]
-        heard = [("user", one.words) for one in UTTERANCES]
+        heard = [("user", one.words) for one in self._round.utterances]
         assert said[:5] == [heard[0], ("assistant", ANSWER), heard[1], ("assistant", ANSWER_WITH_RESULT), heard[2]]
         (who, cut), *rest = said[5:]
         assert rest == [heard[3], ("assistant", LAST_ANSWER)]
         assert who == "assistant" and 0 < len(cut) < len(STORY) and STORY.startswith(cut)
-        self._model_was_told_the_result()
+        self._model_was_told(seen.results[0])
 
-    def _model_was_told_the_result(self) -> None:
+    def _model_was_told(self, output: str) -> None:
         """In the prompt of the answer after it, as the result of the call."""
         call, result = self._model.prompts[2].messages[-2:]
-        assert [(one.name, one.arguments) for one in call.tool_calls] == [(TOOL, f'{{"city": "{CITY}"}}')]
-        assert result == ChatMessage("tool", RESULT, call_id=call.tool_calls[0].call_id)
+        assert [(one.name, one.arguments) for one in call.tool_calls] == [(self._round.call.name, self._round.call.arguments)]
+        assert result == ChatMessage("tool", output, call_id=call.tool_calls[0].call_id)
 
 
 class RealStage:
@@ -126,30 +147,31 @@ class RealStage:
     patience_s = 400.0
     """Of one conversation. Only against hanging: on two busy cores an answer takes up to 20 s."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tool_round: ToolRound) -> None:
         self.url = url
+        self._round = tool_round
 
     def agrees(self, seen: Seen) -> None:
-        _went_well(seen)
-        assert len(seen.cities) == len(seen.results) == 1 and seen.results[0] == RESULT
+        _went_well(seen, self._round)
+        assert [set(arguments) for arguments in seen.arguments] == [set(json.loads(self._round.call.arguments))]
         said = [who_said for who_said in seen.history if who_said[1]]
         heard = [words for who, words in said if who == "user"]
-        assert [word_error_rate(one.words, words) <= 0.35 for one, words in zip(UTTERANCES, heard, strict=True)] == [True] * 4, heard
+        assert [word_error_rate(one.words, words) <= 0.35 for one, words in zip(self._round.utterances, heard, strict=True)] == [True] * 4, heard
         answers = [words for who, words in said if who == "assistant"]
         assert "Paris" in answers[0] and len(answers) >= 3, answers
         assert seen.first_answer_bytes > BYTES_A_SECOND / 2
 
 
-def _went_well(seen: Seen) -> None:
+def _went_well(seen: Seen, tool_round: ToolRound) -> None:
     assert seen.errors == []
     assert seen.endings == ENDINGS
+    assert len(seen.results) == 1 and seen.results[0] == (tool_round.result or seen.results[0])
     assert seen.interrupted and seen.truncated
 
 
 @contextmanager
-def fake_stage() -> Iterator[FakeStage]:
-    call = ToolCall("", TOOL, f'{{"city": "{CITY}"}}')
-    model = FakeLanguageModel((ANSWER, call, ANSWER_WITH_RESULT, STORY, LAST_ANSWER))
-    engines = replace(fake_engines([one.words for one in UTTERANCES]), language_model=model)
+def fake_stage(tool_round: ToolRound) -> Iterator[FakeStage]:
+    model = FakeLanguageModel((ANSWER, tool_round.call, ANSWER_WITH_RESULT, STORY, LAST_ANSWER))
+    engines = replace(fake_engines([one.words for one in tool_round.utterances]), language_model=model)
     with serving(engines=engines) as url:
-        yield FakeStage(url.rstrip("/"), model)
+        yield FakeStage(url.rstrip("/"), model, tool_round)

@@ -118,7 +118,7 @@ async def test_it_has_a_spoken_turn_a_tool_round_and_an_interruption(stage: Stag
         Seen(
             endings=client.endings,
             history=client.history,
-            cities=asked,
+            arguments=[{"city": city} for city in asked],
             results=[event.output for event in client.all_of("tool_end")],
             first_answer_bytes=first_answer_bytes,
             interrupted=len(client.all_of("audio_interrupted")) > before,
