@@ -156,7 +156,7 @@ class RealStage:
         assert [set(arguments) for arguments in seen.arguments] == [set(json.loads(self._round.call.arguments))]
         said = [who_said for who_said in seen.history if who_said[1]]
         heard = [words for who, words in said if who == "user"]
-        assert [word_error_rate(one.words, words) <= 0.35 for one, words in zip(self._round.utterances, heard, strict=True)] == [True] * 4, heard
+        assert max(word_error_rate(one.words, words) for one, words in zip(self._round.utterances, heard, strict=True)) <= 0.35, heard
         answers = [words for who, words in said if who == "assistant"]
         assert "Paris" in answers[0] and len(answers) >= 3, answers
         assert seen.first_answer_bytes > BYTES_A_SECOND / 2
