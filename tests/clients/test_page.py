@@ -10,7 +10,9 @@ from selenium.webdriver.common.by import By
 
 from serve_app.engines import ToolCall
 from tests.clients import script
+from tests.clients.node_client import lacks
 from tests.clients.script import Seen, Stage, ToolRound, Utterance
+from tests.clients.tls import missing, tls_before
 from tests.web.browser import CHROMEDRIVER, CHROMIUM, SPOKEN_MICROPHONE, Page, page_at
 
 pytestmark = [
@@ -51,6 +53,17 @@ def test_it_has_a_spoken_turn_a_tool_round_and_an_interruption(stage: Stage, tmp
         seen = _seen(page, first_answer_bytes)
     stage.agrees(seen)
     assert seen.results[0].split(",")[0].endswith("day")
+
+
+def test_it_is_reached_through_tls(tmp_path: Path) -> None:
+    if packages := missing():
+        lacks(f"needs TLS in front of the server: `apt install {' '.join(packages)}`")
+    with script.fake_stage(script.TEMPERATURE) as stage, tls_before(stage.url, tmp_path) as tls:
+        with page_at(tls.url, tmp_path / "profile", "--ignore-certificate-errors") as page:
+            page.say("What is the capital of France?")
+            done = page.wait_for_answers(1)[0]["response"]
+            assert done["output"][0]["content"][0]["transcript"] == script.ANSWER
+            assert page.complaints == []
 
 
 def _is_quiet(page: Page, answers: int) -> None:
