@@ -1,13 +1,15 @@
 // The conversation as the page knows it: server events, playback and time go in; what is to be done comes out as commands.
 // No DOM, no sound, no network here.
 //
-// Commands: {play: {itemId, samples}} | {stop: true} | {send: clientEvent}.
+// Commands: {play: {itemId, samples}} | {stop: true} | {send: clientEvent} | {call: {id, call_id, name, arguments}}.
 //
 // Rules:
 // - An item is shown where it was first heard of: items here only ever come at the end.
 // - The user starting to speak stops the playback at once. From that moment the answers that have sound left are silenced: sound of
 //   theirs that still arrives is dropped. What the player then says it had played is final, and is what the server is told to truncate to.
 // - The server's own ends of an interrupted response may come before or after speech_started; neither order loses the truncation.
+// - Calls of functions are answered when their response is done, and the model then answers in words: one that has to call a function before
+//   every answer would never come to it.
 // - `phase` is set by what happens, never read off the items.
 
 import { HeardText } from "./heard.js";
@@ -139,6 +141,15 @@ export class Conversation {
     return [...cancel, ...this.silence()];
   }
 
+  /** The function gave `output`. @returns {object[]} commands */
+  called({ id, call_id, name }, output) {
+    const item = this.item(id, "tool");
+    item.text = `${name}: ${output}`;
+    item.state = State.DONE;
+    this.onItem(item);
+    return [{ send: { type: "conversation.item.create", item: { type: "function_call_output", call_id, output } } }];
+  }
+
   /** A start of speech of which nothing came. */
   forgetFalseStart() {
     const item = this.items.get(this.hearingId);
@@ -156,6 +167,7 @@ export class Conversation {
     for (const item of items) this.onItem(item);
     if (this.responseId !== response.id) return;
     this.responseId = null;
+    if (callsOf(response).length > 0) return;
     const answering = this.phase === Phase.THINKING || this.phase === Phase.SPEAKING;
     const userSpoke = response.status_details?.reason === "turn_detected";
     if (answering && !userSpoke && !items.some((item) => item.isSounding)) this.enter(Phase.RESTING);
@@ -168,6 +180,10 @@ export class Conversation {
     } else if (response.status === "cancelled") item.state = State.INTERRUPTED;
     else if (item.state === State.LIVE) item.state = State.DONE;
   }
+}
+
+function callsOf(response) {
+  return response.status === "completed" ? response.output.filter(({ type }) => type === "function_call") : [];
 }
 
 function addAnswerText(conversation, { item_id, content_index, delta }) {
@@ -257,5 +273,7 @@ const HANDLERS = {
 
   "response.done"(conversation, { response }) {
     conversation.finishResponse(response);
+    const calls = callsOf(response).map((call) => ({ call }));
+    return calls.length > 0 ? [...calls, { send: { type: "response.create", response: { tool_choice: "none" } } }] : [];
   },
 };

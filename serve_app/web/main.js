@@ -4,9 +4,11 @@ import { Microphone, Player, SoundError, soundIsPossible } from "./audio.js";
 import { Connection, realtimeAddress } from "./connection.js";
 import { Conversation, Phase } from "./conversation.js";
 import { toBase64 } from "./pcm.js";
+import { TOOL_SETTINGS, answerCall } from "./tools.js";
 import { View } from "./view.js";
 
 const voiceChoice = document.getElementById("voice");
+const toolChoice = document.getElementById("tools");
 const keyField = document.getElementById("key");
 const textField = document.getElementById("text");
 const view = new View();
@@ -32,6 +34,7 @@ function sessionSettings() {
   return {
     type: "realtime",
     output_modalities: [soundIsPossible ? "audio" : "text"],
+    ...TOOL_SETTINGS[toolChoice.value],
     audio: {
       input: {
         format: { type: "audio/pcm", rate: 24000 },
@@ -61,7 +64,8 @@ function receive(event) {
 }
 
 async function perform(commands) {
-  for (const { play, stop, send } of commands) {
+  for (const { play, stop, send, call } of commands) {
+    if (call) await perform(conversation.called(call, answerCall(call.name)));
     if (play) player.play(play.itemId, play.samples);
     if (send) connection.send(send);
     if (stop) await perform(conversation.stoppedAt(await player.stop()));
@@ -117,6 +121,10 @@ async function say(text) {
   connection.send({ type: "response.create" });
 }
 
+function changeTools() {
+  connection.send({ type: "session.update", session: sessionSettings() });
+}
+
 async function changeVoice() {
   if (!connection.isOpen) return;
   if (!conversation.hasSpoken) {
@@ -130,6 +138,7 @@ async function changeVoice() {
 }
 
 document.getElementById("talk").addEventListener("click", () => (isListening ? hangUp() : startListening()));
+toolChoice.addEventListener("change", changeTools);
 voiceChoice.addEventListener("change", changeVoice);
 document.getElementById("type").addEventListener("submit", (submission) => {
   submission.preventDefault();

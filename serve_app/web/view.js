@@ -12,7 +12,7 @@ const STATUS = {
 
 const RESTING = { listening: "Listening. Go ahead.", typing: "Connected. Type a question, or press the button to talk." };
 
-const WHO = { user: "You", assistant: "Sparkvox" };
+const WHO = { user: "You", assistant: "Sparkvox", tool: "Tool" };
 
 const SHORTEST_SCALE_MS = 1000;
 

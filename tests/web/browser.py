@@ -1,5 +1,6 @@
 """A headless Chromium whose microphone is a WAV file, and a record of every message on its websocket."""
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,6 +37,22 @@ ALLOW_MICROPHONE = "--use-fake-ui-for-media-stream"
 REFUSE_MICROPHONE = "--deny-permission-prompts"
 
 
+# A microphone that hears what the test says, when the test says it: `window.says(a WAV in base64)`.
+SPOKEN_MICROPHONE = """
+navigator.mediaDevices.getUserMedia = async () => {
+  const context = new AudioContext({ sampleRate: 24000 });
+  const microphone = context.createMediaStreamDestination();
+  window.says = async (wav) => {
+    const source = context.createBufferSource();
+    source.buffer = await context.decodeAudioData(Uint8Array.from(atob(wav), (one) => one.charCodeAt(0)).buffer);
+    source.connect(microphone);
+    source.start();
+  };
+  return microphone.stream;
+};
+"""
+
+
 class Page:
     def __init__(self, driver: Chrome, patience_s: float) -> None:
         self.driver = driver
@@ -56,11 +73,22 @@ class Page:
     def say(self, text: str) -> None:
         self.find("#text").send_keys(f"{text}\n")
 
+    def hear(self, wav: Path) -> None:
+        """At a page that was opened with `SPOKEN_MICROPHONE`."""
+        self.driver.execute_script("window.says(arguments[0])", base64.b64encode(wav.read_bytes()).decode())
+
     def press_escape(self) -> None:
         self.find("body").send_keys(Keys.ESCAPE)
 
     def choose(self, selector: str, name: str) -> None:
         Select(self.find(selector)).select_by_visible_text(name)
+
+    def tools(self, name: str) -> None:
+        """Opens the panel, chooses, and closes it."""
+        opener = self.find("details:has(#tools) summary")
+        opener.click()
+        self.choose("#tools", name)
+        opener.click()
 
     def wait(self, condition: Callable[[], Any], what: str) -> Any:
         try:
@@ -98,7 +126,7 @@ class Page:
 
 
 @contextmanager
-def page_at(url: str, profile: Path, *flags: str, patience_s: float = 60) -> Iterator[Page]:
+def page_at(url: str, profile: Path, *flags: str, patience_s: float = 60, script: str = "") -> Iterator[Page]:
     options = ChromeOptions()
     options.binary_location = str(CHROMIUM)
     for flag in (*FLAGS, f"--user-data-dir={profile}", *flags):
@@ -106,6 +134,7 @@ def page_at(url: str, profile: Path, *flags: str, patience_s: float = 60) -> Ite
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     driver = Chrome(options=options, service=Service(executable_path=str(CHROMEDRIVER)))
     try:
+        driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
         driver.get(url)
         yield Page(driver, patience_s)
     finally:

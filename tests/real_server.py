@@ -1,4 +1,4 @@
-"""One real server for the whole run: started as a user starts it, with the real engines, on the CPU."""
+"""A real server, started as a user starts it, with the real engines, on the CPU."""
 
 import os
 import signal
@@ -9,23 +9,23 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent
 START_S = 900
 """Only to fail instead of hanging: loading takes one to three minutes on two cores."""
 
 
-@pytest.fixture(scope="session")
-def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server that is ready, `http://127.0.0.1:PORT`. SPARKVOX_TEST_URL names one that is running already."""
-    if running := os.environ.get("SPARKVOX_TEST_URL"):
-        yield running
+@contextmanager
+def running(log: Path) -> Iterator[str]:
+    """Its address, once it is ready. SPARKVOX_TEST_URL names one that is running already. `log` is where it writes."""
+    if address := os.environ.get("SPARKVOX_TEST_URL"):
+        yield address
         return
     port = _free_port()
-    log = tmp_path_factory.mktemp("server") / "log.txt"
     command = [str(Path(sys.executable).parent / "sparkvox"), "serve", "profile=cpu", "--port", str(port)]
     with log.open("w") as out:
         server = subprocess.Popen(command, env=_environment(), stdout=out, stderr=subprocess.STDOUT, cwd=ROOT, start_new_session=True)
