@@ -13,7 +13,7 @@ import uvicorn
 from deployments.engines.fake import FakeLanguageModel, FakeRecogniser, FakeTextToSpeech, FakeTurnDetector, FakeVoiceActivity, ReplyPart
 from deployments.front import Front, application
 from serve_app import key_file
-from serve_app.admission import Door
+from serve_app.admission import Admission, Door
 from serve_app.engines import Engines
 from serve_app.listening import Listening
 from serve_app.realtime.session_object import Served
@@ -52,7 +52,7 @@ def serving(
     """Gives its http address. Utterances are heard as `HEARD`, one after the other, and answered with `ANSWERS`, or as `engines` do.
     `environment`: where keys may be."""
     listener = socket.create_server(("127.0.0.1", 0))
-    app = partial(_app, engines or fakes(), {"session.max_sessions": max_sessions, **settings}, environment or {})
+    app = partial(_app, max_sessions, engines or fakes(), Settings.of({"profile": "fake", **settings}), environment or {})
     server = uvicorn.Server(uvicorn.Config(app, factory=True, log_level="warning", ws="websockets-sansio"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
@@ -75,11 +75,11 @@ def fakes(**changed: Any) -> Engines:
     return replace(engines, **changed)
 
 
-def _app(engines: Engines, given: dict[str, Any], environment: Mapping[str, str]) -> object:
-    settings = Settings.of({"profile": "fake", **given})
+def _app(max_sessions: int, engines: Engines, settings: Settings, environment: Mapping[str, str]) -> object:
     unread = {"unsent_bytes": settings.session.unsent_bytes, "stalled_s": settings.session.stalled_s}
     options = SessionOptions(Served("small", "ear", "af_heart", VOICES), lead_s=settings.session.lead_s, **unread)
-    front = Front(engines, options, settings, Door.of(settings, key_file.access(settings, environment)))
+    door = replace(Door.of(settings, key_file.access(settings, environment)), sessions=Admission(max_sessions))
+    front = Front(engines, options, settings, door)
     return application(front, _nothing_wrong, _counts)
 
 
