@@ -13,7 +13,7 @@ import uvicorn
 from deployments.engines.fake import FakeLanguageModel, FakeRecogniser, FakeTextToSpeech, FakeTurnDetector, FakeVoiceActivity, ReplyPart
 from deployments.front import Front, application
 from serve_app import key_file
-from serve_app.admission import Door
+from serve_app.admission import Admission, Door
 from serve_app.engines import Engines
 from serve_app.listening import Listening
 from serve_app.realtime.session_object import Served
@@ -52,8 +52,8 @@ def serving(
     """Gives its http address. Utterances are heard as `HEARD`, one after the other, and answered with `ANSWERS`, or as `engines` do.
     `environment`: where keys may be."""
     listener = socket.create_server(("127.0.0.1", 0))
-    typed = Settings.of({"profile": "fake", "session.max_sessions": max_sessions, **settings})
-    app = partial(_app, engines or fakes(), typed, environment or {})
+    typed = Settings.of({"profile": "fake", **settings})
+    app = partial(_app, max_sessions, engines or fakes(), typed, environment or {})
     longest = 2 * typed.session.max_message_bytes  # as patches/uvicorn_limits.py has it
     server = uvicorn.Server(uvicorn.Config(app, factory=True, log_level="warning", ws="websockets-sansio", ws_max_size=longest))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -77,7 +77,7 @@ def fakes(**changed: Any) -> Engines:
     return replace(engines, **changed)
 
 
-def _app(engines: Engines, settings: Settings, environment: Mapping[str, str]) -> object:
+def _app(max_sessions: int, engines: Engines, settings: Settings, environment: Mapping[str, str]) -> object:
     session = settings.session
     options = SessionOptions(
         Served("small", "ear", "af_heart", engines.text_to_speech.voices),
@@ -86,7 +86,8 @@ def _app(engines: Engines, settings: Settings, environment: Mapping[str, str]) -
         unsent_bytes=session.unsent_bytes,
         stalled_s=session.stalled_s,
     )
-    front = Front(engines, options, settings, Door.of(settings, key_file.access(settings, environment)))
+    door = replace(Door.of(settings, key_file.access(settings, environment)), sessions=Admission(max_sessions))
+    front = Front(engines, options, settings, door)
     return application(front, _nothing_wrong, _counts)
 
 
