@@ -56,11 +56,13 @@ class Front:
     def _asked(self, socket: WebSocket) -> SessionOptions:
         """What this client asked for in the address, or with an ephemeral key, which knows best."""
         query, caller = socket.query_params, caller_of(socket.scope)
+        wishes = query.get("sparkvox", "").split(",")
         initial = None if caller.session is None else SessionUpdateBody.model_validate(caller.session)
         transcribes = query.get("intent") == "transcription" if initial is None else initial.type == "transcription"
         return replace(
             self.options,
-            timings=query.get("sparkvox") == "timings",
+            timings="timings" in wishes,
+            eager=lambda: "patient" not in wishes and self.door.sessions.sessions <= self.settings.session.eager_sessions,
             transcription_only=transcribes,
             initial=initial,
             allowance=self.door.allowance(caller),

@@ -139,6 +139,9 @@ class SessionSettings(Section):
     """How much may wait for a client that does not read; with more its session ends."""
     stalled_s: float = Field(60.0, gt=0)
     """How long a client may not read while something waits for it."""
+    eager_sessions: int = Field(8, ge=0)
+    """Answers are begun in the pause, before the turn is confirmed, while so many sessions or fewer are live in this replica of the
+    gateway: work that may be thrown away must not make others wait. 0: never."""
     kept_audio_bytes: int = Field(8 * 1024 * 1024, ge=0)
     """Of the sound of one session's items, for clients that retrieve them."""
 
@@ -294,6 +297,7 @@ _CPU: dict[str, Any] = {
     "stt": {"engine": "moonshine", "num_cpus": 0.3, "partials_at_once": 2},
     "llm": {"engine": "vllm", "model": "smollm2-135m-instruct", "num_cpus": 0.8, "max_ongoing": 64},
     "tts": {"engine": "kokoro-onnx", "voice": "af_heart", "num_cpus": 0.5},
+    "session": {"eager_sessions": 1},
 }
 
 # Fractions of the one GPU are logical; memory is each engine's to keep. The model: 9 billion parameters as NVFP4, whose card warns that
