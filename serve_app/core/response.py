@@ -166,7 +166,9 @@ class Response:
         return commands
 
     def finished(self, end: ReplyFinished) -> list[Command]:
-        """The model has written all; audio may still be on its way."""
+        """The model has written all; audio may still be on its way. Said twice it means nothing the second time."""
+        if self._finished is not None:
+            return []
         self._finished = end
         commands = self._speak(self._answer.cutter.flush()) if self._answer else []
         for output_index, call in self._calls.values():

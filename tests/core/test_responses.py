@@ -86,6 +86,15 @@ def test_results_that_come_after_the_cancel_mean_nothing() -> None:
     assert late == []
 
 
+def test_an_end_that_is_told_twice_closes_nothing_twice() -> None:
+    talk = Talk()
+    talk.user_says("Hello?")
+    response_id = talk.model_writes("Well, ")
+    talk.happens(ev.ReplyToolCall(response_id, 0, "look_up", "{}"))
+    talk.model_finishes()
+    assert talk.happens(ev.ReplyFinished(response_id, "length", 1, 1)) == []
+
+
 def test_one_response_may_be_without_the_sessions_limit() -> None:
     talk = Talk(Config(turn_taking=None, max_tokens=50))
     for request in (ResponseRequest(), ResponseRequest(max_tokens=7), ResponseRequest(unlimited=True)):
