@@ -72,6 +72,8 @@ class Endpoint:
     timeouts: Timeouts = field(default_factory=Timeouts)
     retries: int = 2
     """Further tries, before the first piece of an answer only: what was said cannot be taken back."""
+    refusal: type[EngineFailed] = EngineFailed
+    """What a request that the endpoint does not accept as it is (400, 422) is told as."""
     _client: AsyncOpenAI | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -185,7 +187,8 @@ class Endpoint:
         except (openai.APIConnectionError, httpx2.TransportError) as error:  # the latter where bytes are streamed
             raise EngineGone(f"the connection to {self.base_url} failed ({_cause(error)}): see that a server answers there") from error
         except openai.APIError as error:
-            raise _kind(error)(f"{self.base_url} broke its answer off: {_short(error.message)}") from error
+            kind = PromptTooLong if _too_long(error) else EngineFailed
+            raise kind(f"{self.base_url} broke its answer off: {_short(error.message)}") from error
         except Exception as error:
             said = f"{type(error).__name__}: {_short(str(error))}"
             raise EngineFailed(f"{self.base_url} sent what cannot be read ({said}): is it OpenAI-compatible?") from error
@@ -193,7 +196,8 @@ class Endpoint:
     def _refused(self, error: APIStatusError) -> EngineFailed:
         status = error.status_code
         advice = self._about_the_key() if status in (401, 403) else WHAT_TO_DO.get(status)
-        return _kind(error)(f"{error.request.url} answered {status}: {_said(error)}" + (f" ({advice})" if advice else ""))
+        kind = PromptTooLong if _too_long(error) else self.refusal if status in (400, 422) else EngineFailed
+        return kind(f"{error.request.url} answered {status}: {_said(error)}" + (f" ({advice})" if advice else ""))
 
     def _about_the_key(self) -> str:
         if self.api_key_env:
@@ -217,9 +221,8 @@ def _wait_s(error: Exception, number: int) -> float | None:
     return backoff_s if isinstance(error, APIConnectionError | TransportError) else None
 
 
-def _kind(error: Any) -> type[EngineFailed]:
-    too_long = error.code == "context_length_exceeded" or TOO_LONG.search(error.message) is not None
-    return PromptTooLong if too_long else EngineFailed
+def _too_long(error: Any) -> bool:
+    return error.code == "context_length_exceeded" or TOO_LONG.search(error.message) is not None
 
 
 def _said(error: APIStatusError) -> str:

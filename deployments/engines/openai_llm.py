@@ -12,7 +12,7 @@ from deployments.engines.chat_chunks import ChunkReader
 from deployments.engines.chat_prompt import turns_of
 from deployments.engines.endpoint import Endpoint, Timeouts
 from serve_app.engines import ChatMessage, Prompt
-from serve_app.errors import PromptTooLong
+from serve_app.errors import PromptRefused, PromptTooLong
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -47,7 +47,7 @@ class OpenAiLanguageModel:
     _uncounted: bool = field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._endpoint = Endpoint(self.base_url, self.api_key_env, Timeouts.of(self.timeouts), self.retries)
+        self._endpoint = Endpoint(self.base_url, self.api_key_env, Timeouts.of(self.timeouts), self.retries, PromptRefused)
 
     async def warm(self) -> None:
         self.model = await self._endpoint.model(self.model)
@@ -91,13 +91,26 @@ class OpenAiLanguageModel:
         if _tools_matter(prompt):
             body["tools"] = [_tool(tool) for tool in prompt.tools]
             body["tool_choice"] = _choice(prompt.tool_choice)
-        wishes = {self.limit_name: prompt.max_tokens, "temperature": prompt.temperature}
+        wishes = {self.limit_name: prompt.max_tokens, "temperature": prompt.temperature, **_constraints(prompt)}
         return body | {name: wish for name, wish in wishes.items() if wish is not None} | {"extra_body": self.extra}
 
     def _note(self, reader: ChunkReader) -> None:
         if not reader.has_usage and not self._uncounted:
             self._uncounted = True
             log.warning("%s counts no tokens: those of %s are reported as 0", self.base_url, self.model)
+
+
+def _constraints(prompt: Prompt) -> dict[str, Any]:
+    asked = prompt.constraints
+    form = {"type": "json_schema", "json_schema": {"name": "reply", "schema": asked.schema}}
+    return {
+        "stop": list(asked.stop) or None,
+        "response_format": None if asked.schema is None else form,
+        "top_p": asked.top_p,
+        "seed": asked.seed,
+        "presence_penalty": asked.presence_penalty,
+        "frequency_penalty": asked.frequency_penalty,
+    }
 
 
 def _without_older_half(prompt: Prompt) -> Prompt | None:

@@ -59,7 +59,8 @@ class OpenAi(_Growing):
     rate = 24_000
 
     def begin(self, model: str, hints: Hints) -> list[Event]:
-        asked: Event = {"model": model} | _known(language=hints.language, prompt=hints.prompt, keywords=list(hints.keywords))
+        known = _known(language=hints.language, languages=list(hints.languages), prompt=hints.prompt, keywords=list(hints.keywords))
+        asked: Event = {"model": model, **known}
         heard = {"format": {"type": "audio/pcm", "rate": self.rate}, "transcription": asked, "turn_detection": None}
         return [{"type": "session.update", "session": {"type": "transcription", "audio": {"input": heard}}}]
 

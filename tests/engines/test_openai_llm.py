@@ -7,8 +7,8 @@ from contextlib import aclosing
 import pytest
 
 from deployments.engines.openai_llm import OpenAiLanguageModel
-from serve_app.engines import ChatMessage, Prompt, ReplyEnd, TextDelta, ToolCall
-from serve_app.errors import EngineFailed, EngineGone, PromptTooLong, SettingsError
+from serve_app.engines import ChatMessage, Constraints, Prompt, ReplyEnd, TextDelta, ToolCall
+from serve_app.errors import EngineFailed, EngineGone, PromptRefused, SettingsError
 from tests.engines.asking import HELLO, WEATHER, answer, model_at, text_of
 from tests.engines.endpoint_script import DONE, DROP, HANG, Script, chunk, on_a_port, refusal, reply, stream, usage
 
@@ -45,6 +45,22 @@ async def test_a_prompt_is_written_as_the_endpoint_wants_it():
     assert (body["model"], body["stream"], body["max_tokens"], body["temperature"]) == ("small", True, 8, 0.5)
     assert body["stream_options"] == {"include_usage": True}
     assert body["chat_template_kwargs"] == {"enable_thinking": False}
+
+
+async def test_constraints_are_handed_on_by_openais_names():
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    script = Script(reply("{}"))
+    async with model_at(script) as model:
+        await answer(model, Prompt(HELLO.messages, constraints=Constraints(("END",), schema, 0.9, 7, 0.5, -0.5)))
+    (body,) = script.bodies
+    assert (body["stop"], body["top_p"], body["seed"], body["presence_penalty"], body["frequency_penalty"]) == (["END"], 0.9, 7, 0.5, -0.5)
+    assert body["response_format"] == {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}}
+
+
+async def test_a_prompt_that_cannot_be_answered_as_it_is_is_refused():
+    async with model_at(Script(refusal(400, "Invalid schema for response_format"))) as model:
+        with pytest.raises(PromptRefused, match="400: Invalid schema"):
+            await answer(model)
 
 
 async def test_what_was_not_asked_for_is_not_sent():
@@ -261,40 +277,3 @@ async def test_tokens_that_nobody_counts_are_none_and_that_is_said_once(caplog):
     assert [record.getMessage() for record in caplog.records if "counts no tokens" in record.getMessage()] == [
         f"{model.base_url} counts no tokens: those of small are reported as 0"
     ]
-
-
-# --- too long -----------------------------------------------------------------------------------------------------------------------------
-
-TOO_LONG = [
-    refusal(
-        400,
-        "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens. Please reduce the length.",
-        "context_length_exceeded",
-    ),
-    refusal(
-        400,
-        "This model's maximum context length is 2048 tokens. However, your prompt contains at least 2049 input tokens, which exceeds this "
-        "limit even without any output tokens. Please reduce the length of the input prompt.",
-    ),
-    refusal(400, "The decoder prompt (length 3000) is longer than the maximum model length of 2048. Make sure that ..."),
-    refusal(400, "the request exceeds the available context size. try increasing the context size or enable context shift"),
-]
-names = pytest.mark.parametrize("refused", TOO_LONG, ids=["OpenAI", "vLLM", "vLLM's engine", "llama.cpp"])
-
-
-@names
-async def test_one_turn_that_is_too_long_is_refused(refused):
-    async with model_at(Script(refused)) as model:
-        with pytest.raises(PromptTooLong, match="answered 400"):
-            await answer(model)
-
-
-@names
-async def test_a_conversation_that_is_too_long_is_answered_from_its_end(refused):
-    turns = [message for number in range(4) for message in (ChatMessage("user", f"{number}?"), ChatMessage("assistant", "Yes."))]
-    script = Script(refused, refused, reply("Sure."))
-    async with model_at(script) as model:
-        pieces = await answer(model, Prompt((ChatMessage("system", "Be brief."), *turns)))
-    assert text_of(pieces) == "Sure."
-    asked = [[message["content"] for message in body["messages"] if message["role"] != "assistant"] for body in script.bodies]
-    assert asked == [["Be brief.", "0?", "1?", "2?", "3?"], ["Be brief.", "2?", "3?"], ["Be brief.", "3?"]]
