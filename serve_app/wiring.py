@@ -64,6 +64,9 @@ def _must_exist(settings: Settings) -> None:
     missing = [f"{kind} engine {choice.engine}" for kind, choice in every if choice.engine not in ENGINES[kind]]
     if missing:
         raise SettingsError(f"profile {settings.profile} cannot run: this version has no {', no '.join(missing)}")
+    routed = [settings.stt, *settings.stt.routes.values()] if settings.stt.routes else []
+    if elsewhere := [choice.engine for choice in routed if choice.engine in ELSEWHERE]:
+        raise SettingsError(f"stt.routes cannot have the engine {elsewhere[0]}: its model runs on another server, not in steps with others")
 
 
 def fetch(settings: Settings) -> None:

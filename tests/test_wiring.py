@@ -3,6 +3,7 @@
 import pytest
 
 from serve_app import wiring
+from serve_app.errors import SettingsError
 from serve_app.settings import Settings
 
 # Ray Serve's own modules, at their import.
@@ -24,3 +25,9 @@ def test_a_model_that_runs_here_is_fetched(fetched):
 def test_a_model_behind_an_endpoint_is_not_fetched(fetched):
     wiring.fetch(Settings.of({"profile": "fake", "llm.engine": "openai", "llm.model": "organisation/model"}))
     assert fetched == []
+
+
+def test_routes_to_an_engine_on_another_server_are_refused():
+    settings = Settings.of({"profile": "fake", "stt.routes": {"kn": {"engine": "openai"}}})
+    with pytest.raises(SettingsError, match="stt.routes cannot have the engine openai"):
+        wiring.graph(settings)

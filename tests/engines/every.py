@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,13 @@ import pytest
 from deployments.engines import ELSEWHERE, ENGINES, create
 from serve_app.engines_command import lacks
 
+QWEN3_ASR = str(Path(__file__).parents[1] / "qwen3_asr")
+"""A model of our own; see scripts/make_test_qwen3_asr.py."""
+
 SMALL: dict[str, dict[str, Any]] = {
     "whisper": {"threads": 1},
     "whisper-torch": {"model": "whisper-tiny-en", "threads": 1},
+    "qwen3-asr": {"model": QWEN3_ASR},
 }
 """Options with which an engine runs on any machine."""
 
