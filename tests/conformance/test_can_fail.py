@@ -7,7 +7,6 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import ServerConnection, serve
 
-from tests.clients.test_agents_node import node  # noqa: F401
 from tests.conformance import obedient, report
 from tests.conformance.invariants import Event, Rule
 from tests.conformance.line import Line
@@ -138,7 +137,7 @@ RULES: list[tuple[Rule, Tamper]] = [
 
 
 @pytest.mark.parametrize(("rule", "tamper"), RULES, ids=[rule.name.lower() for rule, _ in RULES])
-async def test_a_rule_that_always_holds_is_found_broken(url: str, rule: Rule, tamper: Tamper, node: str) -> None:  # noqa: F811
+async def test_a_rule_that_always_holds_is_found_broken(url: str, rule: Rule, tamper: Tamper, node: str) -> None:
     suite = TamperedSuite(options(url, patience_s=SOON_S), _twice(tamper))
     results = [await suite.run(named(f"responses.{name}")) for name in ("usage-adds-up", "text-answer-comes-in-order")]
     await report.ask_javascript(results)

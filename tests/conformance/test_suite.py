@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.test_agents_node import node  # noqa: F401
 from tests.conformance import obedient, report
 from tests.conformance.__main__ import GIVEN, main, run
 from tests.conformance.every import CHECKS
@@ -45,7 +44,7 @@ async def test_it_holds(suite: Suite, one: Check) -> None:
     assert not result.breaches, [breach for _, breach in result.breaches.values()]
 
 
-async def test_every_message_fits_the_schema_of_the_javascript_client(suite: Suite, node: str) -> None:  # noqa: F811
+async def test_every_message_fits_the_schema_of_the_javascript_client(suite: Suite, node: str) -> None:
     rows = await run(suite.options, HERE)
     assert {row.name: row.why for row in rows if row.outcome == "failed"} == {}
     assert rows[-1].rule == Rule.AGENTS_JS and rows[-1].outcome == "passed"
