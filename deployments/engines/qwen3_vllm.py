@@ -49,7 +49,7 @@ class Qwen3Vllm:
         for name, value in environment().items():
             os.environ.setdefault(name, value)
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="qwen3-asr", daemon=True).start()
+        threading.Thread(target=self._run, name="qwen3-asr", daemon=True).start()
         try:
             self._engine = self._on_loop(_started(folder, arguments), limit_s=None)
         except Exception as error:
@@ -81,6 +81,10 @@ class Qwen3Vllm:
     def close(self) -> None:
         self._on_loop(_ended(self._engine))
         self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _run(self) -> None:
+        self._loop.run_forever()
+        self._loop.close()
 
     def _on_loop(self, work: Coroutine[Any, Any, Any], limit_s: float | None = STEP_S) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(limit_s)

@@ -142,6 +142,10 @@ def lacks_vllm():
     return [name for name in ("vllm", "torchvision") if find_spec(name) is None]
 
 
+# Of libraries that are imported: vLLM, torch, torchvision.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.weights
 @pytest.mark.skipif(bool(lacks_vllm()), reason=f"{', '.join(lacks_vllm())} cannot be imported")
 async def test_vllm_writes_what_torch_writes(qwen):
