@@ -27,6 +27,7 @@ class Profile(StrEnum):
     AUTO = "auto"
     CPU = "cpu"
     SPARK = "spark"
+    TINY_SPARK = "tiny-spark"
     FAKE = "fake"
 
 
@@ -321,6 +322,13 @@ _SPARK: dict[str, Any] = {
     "tts": {"engine": "kokoro-torch", "voice": "af_heart", "num_cpus": 2, "num_gpus": 0.1},
 }
 
+# The Spark's own engines with small models on the CPU: the code that loads and steps there is run here.
+_TINY_SPARK: dict[str, Any] = {
+    **_CPU,
+    "stt": {"engine": "nemo-rnnt", "options": {"model": "asr-tiny-en", "device": "cpu"}, "num_cpus": 0.3},
+    "tts": {"engine": "kokoro-torch", "options": {"device": "cpu"}, "voice": "af_heart", "num_cpus": 0.5},
+}
+
 _FAKE: dict[str, Any] = {
     "vad": {"engine": "fake"},
     "turn": {"engine": "fake"},
@@ -330,7 +338,7 @@ _FAKE: dict[str, Any] = {
     "gateway": {"num_cpus": 0.1},
 }
 
-_COMPLETE = {Profile.CPU, Profile.FAKE}
+_COMPLETE = {Profile.CPU, Profile.TINY_SPARK, Profile.FAKE}
 """Profiles whose engines all exist; `auto` takes no other. One that is named is tried, and the wiring says what it lacks."""
 
-_DEFAULTS = {Profile.CPU: _CPU, Profile.SPARK: _SPARK, Profile.FAKE: _FAKE}
+_DEFAULTS = {Profile.CPU: _CPU, Profile.SPARK: _SPARK, Profile.TINY_SPARK: _TINY_SPARK, Profile.FAKE: _FAKE}

@@ -14,7 +14,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs the real server comes last: started among the others, it would share two cores and Ray's ports with them."""
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
+    items.sort(key=lambda item: (item.get_closest_marker("e2e") is not None, item.get_closest_marker("own_server") is None))
 
 
 @pytest.fixture(scope="session")
