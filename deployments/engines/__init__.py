@@ -21,6 +21,7 @@ ENGINES: dict[str, dict[str, str]] = {
     },
     "recogniser": {
         "moonshine": "deployments.engines.moonshine:Moonshine",
+        "nemo-rnnt": "deployments.engines.nemo_rnnt:NemoRnnt",
         "fake": "deployments.engines.fake:FakeRecogniser",
     },
     "language_model": {
