@@ -20,13 +20,13 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     corpus, tokenizer = arguments.work / "speech", arguments.work / "tokenizer"
     if not arguments.no_speech:
-        speech.main(corpus)
+        speech.synthesise(corpus)
     model.write_tokenizer(tokenizer)
-    made = model.build(tokenizer)
+    clips = training.examples(corpus)
     logging.getLogger("nemo_logger").setLevel(logging.ERROR)
+    made = model.build(tokenizer)
     if arguments.start:
         made.load_state_dict(made.restore_from(str(arguments.start), map_location="cpu").state_dict())
-    clips = training.examples(corpus)
     log.info("%d clips, %.0f s, %d parameters", len(clips), sum(len(clip.pcm) for clip in clips) / 16000, made.num_weights)
     training.train(made, clips, training.Plan(arguments.steps, arguments.rate), arguments.out)
     made.save_to(str(arguments.out))
@@ -38,7 +38,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("work", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--rate", type=float, default=3e-3, help="the highest learning rate")
+    parser.add_argument("--rate", type=float, default=2e-3, help="the highest learning rate")
     parser.add_argument("--start", type=Path, help="a model made before, to go on from")
     parser.add_argument("--no-speech", action="store_true", help="use the clips that are there")
     return parser.parse_args()

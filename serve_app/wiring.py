@@ -19,7 +19,7 @@ from deployments.tts import TextToSpeech
 from serve_app import models
 from serve_app.cache import CACHE_VARIABLE
 from serve_app.errors import SettingsError
-from serve_app.settings import Placement, Settings
+from serve_app.settings import EngineChoice, Placement, Settings
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,9 @@ WEIGHTS = {
     "kokoro-onnx": ("kokoro-82m-int8", "kokoro-voices"),
 }
 """What each engine will ask for when it is warmed; one that is not here fetches it then."""
+
+NAMED = {"nemo-rnnt": "nvidia/nemotron-speech-streaming-en-0.6b", "nemo-offline": "nvidia/parakeet-tdt-0.6b-v2"}
+"""Engines whose option `model` names their weights, and what they take without it."""
 
 QUIET = {"enable_access_log": False}
 LIFE: dict[str, Any] = {"graceful_shutdown_timeout_s": 10, "health_check_timeout_s": 30, "max_constructor_retry_count": 2}
@@ -66,10 +69,18 @@ def fetch(settings: Settings) -> None:
     if settings.models.cache is not None:
         os.environ[CACHE_VARIABLE] = str(settings.models.cache)
     chosen = (settings.vad, settings.turn, settings.stt, settings.llm, settings.tts)
-    for name in (artifact for choice in chosen for artifact in WEIGHTS.get(choice.engine, ())):
+    for name in (artifact for choice in chosen for artifact in weights(choice)):
         models.ensure(name)
     if settings.llm.model:
         models.ensure(settings.llm.model)
+
+
+def weights(choice: EngineChoice) -> tuple[str, ...]:
+    """The names of what the engine will ask for: its own, or the model that its options name. A path to a file is nothing to fetch."""
+    if choice.engine not in NAMED:
+        return WEIGHTS.get(choice.engine, ())
+    name = str(choice.options.get("model", NAMED[choice.engine]))
+    return () if name.endswith(".nemo") else (name,)
 
 
 def _gateway(settings: Settings) -> serve.Deployment:

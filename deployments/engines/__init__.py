@@ -22,6 +22,7 @@ ENGINES: dict[str, dict[str, str]] = {
     "recogniser": {
         "moonshine": "deployments.engines.moonshine:Moonshine",
         "nemo-rnnt": "deployments.engines.nemo_rnnt:NemoRnnt",
+        "nemo-offline": "deployments.engines.nemo_offline:NemoOffline",
         "fake": "deployments.engines.fake:FakeRecogniser",
     },
     "language_model": {

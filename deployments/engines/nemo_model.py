@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+DTYPES = ("float32", "bfloat16", "float16")
+
 
 @dataclass(frozen=True, slots=True)
 class Decoding:

@@ -16,7 +16,7 @@ import numpy as np
 
 from deployments.engines.nemo_boosting import Boosting, phrases_of
 from deployments.engines.nemo_features import Features
-from deployments.engines.nemo_model import Decoding, decode_greedily, load
+from deployments.engines.nemo_model import DTYPES, Decoding, decode_greedily, load
 from deployments.engines.nemo_streaming import ChunkedTransducer, Stream
 from deployments.engines.nemo_text import Writer
 from serve_app.engines import HEARING_RATE, Due, Hints, Hypothesis
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHUNKS_MS = (80, 160, 560, 1120)
-DTYPES = ("float32", "bfloat16", "float16")
 
 
 class NemoRnnt:
@@ -87,6 +86,7 @@ class _Loaded:
         rate = model.cfg.preprocessor.sample_rate
         if rate != HEARING_RATE:
             raise EngineFailed(f"the model hears {rate} samples a second, and {HEARING_RATE} are given")
+        self.model = model
         computer = decode_greedily(model, decoding)
         self._transducer = ChunkedTransducer(model, computer, chunk_ms)
         self._features = Features(model.preprocessor)

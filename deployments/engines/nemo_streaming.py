@@ -1,7 +1,7 @@
 """One step of a cache-aware encoder and its transducer for many streams, wherever in their utterances they are.
 
 The encoder hears chunks: of 1 + 8r frames at first, then of 8 + 8r, where r is the right context in its own frames of 80 ms; before a chunk
-it is given the last 9 frames again, because its convolutions look back, and what they give for those is dropped (NeMo's `drop_extra_pre_encoded`).
+it is given the last 9 frames again, because its convolutions look back, and what they give for those is dropped (`drop_extra_pre_encoded`).
 Where fewer than 9 have passed (second chunk of r = 0) it is given all from the beginning: NeMo's own buffer pads with zeros there, which is
 not quite what the encoder gives for the whole recording; here the two are the same.
 
@@ -57,7 +57,7 @@ class ChunkedTransducer:
 
     def __init__(self, model: Any, computer: Any, chunk_ms: int) -> None:
         """Raises `SettingsError` when the model was not trained with such chunks."""
-        _set_context(model, chunk_ms)
+        set_context(model, chunk_ms)
         self._encoder = model.encoder
         self._computer = computer
         config = model.encoder.streaming_cfg
@@ -155,7 +155,8 @@ class ChunkedTransducer:
         return found, self._computer.split_batched_state(state)
 
 
-def _set_context(model: Any, chunk_ms: int) -> None:
+def set_context(model: Any, chunk_ms: int) -> None:
+    """Raises `SettingsError`, or `EngineFailed` for a model that is not cache-aware."""
     encoder = model.encoder
     frame_ms = round(1000 * model.cfg.preprocessor.window_stride * encoder.subsampling_factor)
     trained = [context for context in getattr(encoder, "att_context_size_all", ()) if len(context) == 2 and context[1] >= 0]

@@ -43,9 +43,7 @@ def build(tokenizer: Path) -> Any:
     from nemo.collections.asr.models import EncDecRNNTBPEModel
     from omegaconf import OmegaConf
 
-    model = EncDecRNNTBPEModel(OmegaConf.create(_config(str(tokenizer))))
-    # Else restoring the model warns that it has no data sets.
-    return model
+    return EncDecRNNTBPEModel(OmegaConf.create(_config(str(tokenizer))))
 
 
 def _config(tokenizer: str) -> dict[str, Any]:

@@ -41,12 +41,14 @@ def corpus() -> list[Clip]:
     return clips
 
 
-async def synthesise(folder: Path) -> None:
+def synthesise(folder: Path) -> None:
     """Says what is not in `folder` yet."""
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [clip for clip in corpus() if not (folder / clip.file).exists()]
-    if not missing:
-        return
+    if missing := [clip for clip in corpus() if not (folder / clip.file).exists()]:
+        asyncio.run(_say_all(missing, folder))
+
+
+async def _say_all(missing: list[Clip], folder: Path) -> None:
     engine = create("text_to_speech", "kokoro-onnx")
     await engine.warm()
     for number, clip in enumerate(missing):
@@ -63,6 +65,3 @@ async def _say(engine: Any, clip: Clip) -> np.ndarray:
     resampler = Resampler(engine.sample_rate, HEARING_RATE)
     return np.concatenate((resampler.push(np.concatenate(spoken)), resampler.flush()))
 
-
-def main(folder: Path) -> None:
-    asyncio.run(synthesise(folder))

@@ -14,9 +14,18 @@ def every(kind: str) -> list[Any]:
     return [pytest.param(name, marks=() if name == "fake" else pytest.mark.weights) for name in ENGINES[kind]]
 
 
-@cache
-def warmed(kind: str, name: str) -> Any:
+_TINY = {"model": "asr-tiny-en", "device": "cpu"}
+SMALL: dict[str, dict[str, Any]] = {"nemo-rnnt": _TINY, "nemo-offline": _TINY}
+"""Options under which an engine that is meant for more can be tested on any machine."""
+
+
+def warmed(kind: str, name: str, **options: Any) -> Any:
     """One engine for the whole run, because loading weights takes seconds. Not for engines that are bound to an event loop."""
-    engine = create(kind, name)
+    return _warmed(kind, name, **{**SMALL.get(name, {}), **options})
+
+
+@cache
+def _warmed(kind: str, name: str, **options: Any) -> Any:
+    engine = create(kind, name, **options)
     asyncio.run(engine.warm())
     return engine
