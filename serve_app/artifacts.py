@@ -37,7 +37,15 @@ class Joined:
     parts: tuple[RegistryFile, ...]
 
 
-Source = RegistryFile | HubFile | Joined
+@dataclass(frozen=True, slots=True)
+class RepositoryFile:
+    """A file that comes with this repository, small and of our own making."""
+
+    path: str
+    """From the repository's root."""
+
+
+Source = RegistryFile | HubFile | Joined | RepositoryFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,4 +268,18 @@ KOKORO_VOICES = Artifact(
     files=tuple(_voice(name, sha256) for name, sha256 in _VOICE_HASHES.items()),
 )
 
-DECLARED = (SILERO, SMART_TURN, MOONSHINE, WHISPER_TINY, WHISPER_BASE, SMOLLM2, KOKORO, KOKORO_TORCH, KOKORO_VOICES)
+ASR_TINY = Artifact(
+    name="asr-tiny-en",
+    about="speech-to-text that knows 43 phrases, for tests of NeMo; made by scripts/make_test_asr.py",
+    licence="Apache-2.0",
+    files=(
+        ArtifactFile(
+            "asr-tiny-en.nemo",
+            "3eb0d8e5f55d21caedb005762aee56ff45f1b5d43bcc02b7b14688f3ae556e80",
+            3_246_080,
+            (RepositoryFile("deployments/engines/test_models/asr-tiny-en.nemo"),),
+        ),
+    ),
+)
+
+DECLARED = (SILERO, SMART_TURN, MOONSHINE, WHISPER_TINY, WHISPER_BASE, SMOLLM2, KOKORO, KOKORO_TORCH, KOKORO_VOICES, ASR_TINY)

@@ -11,7 +11,7 @@ from typing import Self
 from filelock import FileLock
 
 from serve_app import hub
-from serve_app.artifacts import ArtifactFile, HubFile, Joined, RegistryFile, Source
+from serve_app.artifacts import ArtifactFile, HubFile, Joined, RegistryFile, RepositoryFile, Source
 from serve_app.cache import sha256_of
 from serve_app.download import download
 from serve_app.errors import ArtifactDamaged, ArtifactMissing, SparkvoxError
@@ -19,6 +19,8 @@ from serve_app.progress import shown
 from serve_app.registries import Registries, extract
 
 logger = logging.getLogger(__name__)
+
+ROOT = Path(__file__).parent.parent
 
 class Fetcher:
     """Keeps the archives that it fetched until it is left, since several files may come out of one."""
@@ -70,6 +72,8 @@ class Fetcher:
                 self._join((source,), target)
             case Joined():
                 self._join(source.parts, target)
+            case RepositoryFile():
+                _copy(ROOT / source.path, target)
 
     def _join(self, parts: tuple[RegistryFile, ...], target: Path) -> None:
         with target.open("wb") as joined:
@@ -111,6 +115,12 @@ def _dropped_when_damaged(archive: Path) -> Iterator[None]:
     except ArtifactDamaged:
         archive.unlink(missing_ok=True)
         raise
+
+
+def _copy(path: Path, target: Path) -> None:
+    if not path.is_file():
+        raise ArtifactMissing(f"{path} does not come with this installation; a clone of the repository has it")
+    shutil.copyfile(path, target)
 
 
 def _check(file: ArtifactFile, path: Path) -> None:

@@ -28,9 +28,17 @@ WEIGHTS = {
     "smart-turn": ("smart-turn-v3.2",),
     "moonshine": ("moonshine-tiny-en",),
     "kokoro-onnx": ("kokoro-82m-int8", "kokoro-voices"),
+    "kokoro-torch": ("kokoro-voices",),
 }
 """What each engine will ask for when it is warmed; one that is not here fetches it then."""
-MODELS = {"whisper": "whisper-tiny-en", "whisper-torch": "whisper-base", "qwen3-asr": "Qwen/Qwen3-ASR-0.6B-hf"}
+MODELS = {
+    "whisper": "whisper-tiny-en",
+    "whisper-torch": "whisper-base",
+    "qwen3-asr": "Qwen/Qwen3-ASR-0.6B-hf",
+    "nemo-rnnt": "nvidia/nemotron-speech-streaming-en-0.6b",
+    "nemo-offline": "nvidia/parakeet-tdt-0.6b-v2",
+    "kokoro-torch": "kokoro-82m-torch",
+}
 """The same for engines whose option `model` may name another."""
 
 QUIET = {"enable_access_log": False}
@@ -74,16 +82,17 @@ def fetch(settings: Settings) -> None:
     if settings.models.cache is not None:
         os.environ[CACHE_VARIABLE] = str(settings.models.cache)
     chosen = (settings.vad, settings.turn, settings.stt, *settings.stt.routes.values(), settings.llm, settings.tts)
-    for name in (artifact for choice in chosen for artifact in _weights(choice)):
+    for name in (artifact for choice in chosen for artifact in weights(choice)):
         models.ensure(name)
     if settings.llm.model and settings.llm.engine not in ELSEWHERE:
         models.ensure(settings.llm.model)
 
 
-def _weights(choice: EngineChoice) -> tuple[str, ...]:
-    if choice.engine in MODELS:
-        return (str(choice.options.get("model", MODELS[choice.engine])),)
-    return WEIGHTS.get(choice.engine, ())
+def weights(choice: EngineChoice) -> tuple[str, ...]:
+    """The names of what the engine will ask for: its own, and the model that its options name. A path to a file is nothing to fetch."""
+    model = str(choice.options.get("model", MODELS.get(choice.engine, "")))
+    named = (model,) if choice.engine in MODELS and not model.endswith(".nemo") else ()
+    return (*WEIGHTS.get(choice.engine, ()), *named)
 
 
 def _gateway(settings: Settings) -> serve.Deployment:

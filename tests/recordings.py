@@ -9,6 +9,8 @@ import jiwer
 from serve_app.audio import pcm_of_bytes
 from serve_app.engines import HEARING_RATE, Pcm
 
+AUDIO = Path(__file__).parent / "audio"
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -21,7 +23,7 @@ class Recording:
 
     @property
     def pcm(self) -> Pcm:
-        with wave.open(str(self.path)) as file:
+        with wave.open(str(AUDIO / self.file)) as file:
             assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (HEARING_RATE, 1, 2)
             return pcm_of_bytes(file.readframes(file.getnframes()))
 

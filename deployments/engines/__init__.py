@@ -44,6 +44,8 @@ ENGINES: dict[str, dict[str, Declared]] = {
         "whisper": Declared("deployments.engines.whisper_ct2:WhisperCt2", "MIT", ("faster_whisper",), "whisper"),
         "whisper-torch": Declared("deployments.engines.whisper_torch:WhisperTorch", "MIT", ("torch", "transformers")),
         "qwen3-asr": Declared("deployments.engines.qwen3_asr:Qwen3Asr", "Apache-2.0", ("torch", "transformers")),
+        "nemo-rnnt": Declared("deployments.engines.nemo_rnnt:NemoRnnt", "Apache-2.0; the model's own", ("nemo",), "nemo"),
+        "nemo-offline": Declared("deployments.engines.nemo_offline:NemoOffline", "Apache-2.0; the model's own", ("nemo",), "nemo"),
         "openai": Declared("deployments.engines.openai_stt:OpenAiTranscriber", "of its server", ("openai",), server=True),
         "openai-realtime": Declared("deployments.engines.realtime_stt:RealtimeTranscriber", "of its server", server=True),
         "riva": Declared("deployments.engines.riva:RivaTranscriber", "MIT; of its server", ("riva",), "riva", server=True),

@@ -15,7 +15,10 @@ from serve_app.engines_command import lacks
 QWEN3_ASR = str(Path(__file__).parents[1] / "qwen3_asr")
 """A model of our own; see scripts/make_test_qwen3_asr.py."""
 
+_NEMO = {"model": "asr-tiny-en", "device": "cpu"}
 SMALL: dict[str, dict[str, Any]] = {
+    "nemo-rnnt": _NEMO,
+    "nemo-offline": _NEMO,
     "whisper": {"threads": 1},
     "whisper-torch": {"model": "whisper-tiny-en", "threads": 1},
     "qwen3-asr": {"model": QWEN3_ASR},
@@ -60,9 +63,13 @@ async def at_hand(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[An
         await engine.close()
 
 
-@cache
-def warmed(kind: str, name: str) -> Any:
+def warmed(kind: str, name: str, **options: Any) -> Any:
     """One engine for the whole run, because loading weights takes seconds. Not for engines that are bound to an event loop."""
-    engine = create(kind, name, **SMALL.get(name, {}))
+    return _warmed(kind, name, **{**SMALL.get(name, {}), **options})
+
+
+@cache
+def _warmed(kind: str, name: str, **options: Any) -> Any:
+    engine = create(kind, name, **options)
     asyncio.run(engine.warm())
     return engine

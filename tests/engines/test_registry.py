@@ -38,7 +38,7 @@ def test_an_engine_is_given_its_options():
 
 def test_making_engines_imports_no_model_library():
     made = "\n".join(f"create({kind!r}, {name!r})" for kind, names in ENGINES.items() for name in names)
-    heavy = "{'torch', 'transformers', 'vllm', 'onnxruntime', 'kokoro', 'spacy', 'ray'}"
+    heavy = "{'torch', 'nemo', 'transformers', 'vllm', 'onnxruntime', 'kokoro', 'spacy', 'ray'}"
     program = f"import sys\nfrom deployments.engines import create\n{made}\nprint({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

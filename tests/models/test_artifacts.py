@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from serve_app import models
-from serve_app.artifacts import DECLARED, SILERO, ArtifactFile, Joined, RegistryFile
+from serve_app.artifacts import DECLARED, SILERO, ArtifactFile, Joined, RegistryFile, RepositoryFile
 from serve_app.cache import sha256_of
 from serve_app.models import Store
 
@@ -26,6 +26,7 @@ def test_names_are_those_that_engines_ask_for() -> None:
         "kokoro-82m-int8",
         "kokoro-82m-torch",
         "kokoro-voices",
+        "asr-tiny-en",
     }
 
 
@@ -33,7 +34,7 @@ def test_names_are_those_that_engines_ask_for() -> None:
 def test_every_file_has_a_hash_a_size_and_a_verified_source_first(file: ArtifactFile) -> None:
     assert re.fullmatch("[0-9a-f]{64}", file.sha256)
     assert file.size > 0
-    assert isinstance(file.sources[0], RegistryFile | Joined)
+    assert isinstance(file.sources[0], RegistryFile | Joined | RepositoryFile)
 
 
 def test_no_two_files_are_declared_with_one_hash() -> None:
