@@ -319,7 +319,13 @@ _SPARK: dict[str, Any] = {
         "num_cpus": 2,
         "num_gpus": 0.6,
     },
-    "tts": {"engine": "kokoro-torch", "voice": "af_heart", "num_cpus": 2, "num_gpus": 0.1},
+    "tts": {
+        "engine": "kokoro-torch",
+        "options": {"model": "hexgrad/Kokoro-82M"},
+        "voice": "af_heart",
+        "num_cpus": 2,
+        "num_gpus": 0.1,
+    },
 }
 
 # The Spark's own engines with small models on the CPU: the code that loads and steps there is run here.

@@ -38,7 +38,8 @@ class KokoroTorch:
     patch: str = "auto"
     """auto: disable_complex on compute capability 12.x, else none. Or none, disable_complex, real_imag (patches/README.md)."""
     most_together: int | None = None
-    """Pieces in one batch. None: 8, but 1 on the CPU, where a batch takes as long as its sentences one after the other."""
+    """Pieces in one batch. None: 8, but 1 on the CPU, where a batch takes longer than its pieces one after the other
+    (load_tests/results/kokoro_batching-cpu.json)."""
     window_ms: float = 3.0
     """How long a piece that finds the model idle waits for others."""
     voices: tuple[str, ...] = field(default=(), init=False)

@@ -24,6 +24,7 @@ from serve_app import models
 from serve_app.engines import Speech
 
 SIZES = (1, 2, 4, 8)
+LINE = "{:>9} {:>7} {:>32} {:>32} {:>32} {:>6}\n"
 TEXTS = (
     "The capital of France is Paris.",
     "Hello there.",
@@ -39,11 +40,14 @@ TEXTS = (
 def main() -> None:
     args = _arguments()
     network, sentences = _ready(args)
-    rows = [_measured(network, sentences[:size], args.rounds) for size in SIZES]
-    _print(rows)
-    if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(json.dumps(_about(args, network) | {"rows": rows}, indent=2) + "\n")
+    rows: list[dict[str, Any]] = []
+    sys.stdout.write(LINE.format("sentences", "audio s", "batch s", "in turn s", "heard, in turn, s", "ratio"))
+    for size in SIZES:
+        rows.append(_measured(network, sentences[:size], args.rounds))
+        _print(rows[-1])
+        if args.out:
+            args.out.parent.mkdir(parents=True, exist_ok=True)
+            args.out.write_text(json.dumps(_about(args, network) | {"rows": rows}, indent=2) + "\n")
 
 
 def _arguments() -> argparse.Namespace:
@@ -101,12 +105,10 @@ def _percentiles(seconds: list[float]) -> dict[str, float]:
     return {f"p{share}": round(ordered[min(len(ordered) * share // 100, len(ordered) - 1)], 4) for share in (50, 90, 99)}
 
 
-def _print(rows: list[dict[str, Any]]) -> None:
-    line = "{:>9} {:>7} {:>26} {:>26} {:>26} {:>6}\n"
-    sys.stdout.write(line.format("sentences", "audio s", "batch s", "in turn s", "heard, in turn, s", "ratio"))
-    for row in rows:
-        cells = [" ".join(f"{name} {value:.2f}" for name, value in row[key].items()) for key in ("batch_s", "in_turn_s", "heard_in_turn_s")]
-        sys.stdout.write(line.format(row["sentences"], row["audio_s"], *cells, row["ratio"]))
+def _print(row: dict[str, Any]) -> None:
+    cells = [" ".join(f"{name} {value:.2f}" for name, value in row[key].items()) for key in ("batch_s", "in_turn_s", "heard_in_turn_s")]
+    sys.stdout.write(LINE.format(row["sentences"], row["audio_s"], *cells, row["ratio"]))
+    sys.stdout.flush()
 
 
 def _about(args: argparse.Namespace, network: KokoroNetwork) -> dict[str, Any]:
