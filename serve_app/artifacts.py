@@ -229,8 +229,8 @@ ASR_TINY = Artifact(
     files=(
         ArtifactFile(
             "asr-tiny-en.nemo",
-            "@SHA@",
-            0,
+            "3eb0d8e5f55d21caedb005762aee56ff45f1b5d43bcc02b7b14688f3ae556e80",
+            3_246_080,
             (RepositoryFile("deployments/engines/test_models/asr-tiny-en.nemo"),),
         ),
     ),

@@ -78,7 +78,7 @@ PLAIN = (
 
 PHRASES = tuple(_ambiguous(text) for text in AMBIGUOUS) + tuple(_plain(text) for text in PLAIN)
 
-VOICES = ("af_heart", "af_bella", "af_sarah", "am_adam", "bf_emma", "bm_george", "am_michael", "af_nova", "am_puck")
+VOICES = ("af_heart", "af_bella", "af_sarah", "am_adam", "bf_emma", "bm_george")
 SPEEDS = (0.85, 1.0, 1.15)
 STRANGER = "am_liam"
 """Never trained on: what is measured and what the tests are given is said by this voice."""

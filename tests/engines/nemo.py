@@ -41,12 +41,18 @@ def nemo(chunk_ms: int = 160) -> NemoRnnt:
 
 
 def pieces(pcm: Pcm, samples: int) -> list[Pcm]:
-    return [pcm[start : start + samples] for start in range(0, len(pcm), samples)]
+    return [pcm[start : start + samples] for start in range(0, max(len(pcm), 1), samples)]
 
 
 def heard(engine: NemoRnnt, pcm: Pcm, hints: Hints | None = None) -> Any:
     """The last hypothesis of an utterance that has the engine to itself."""
     return together(engine, [pcm], [hints or Hints()])[0]
+
+
+@cache
+def alone(chunk_ms: int, file: str) -> str:
+    """What is heard of a recording that has the engine to itself."""
+    return str(heard(nemo(chunk_ms), spoken(file)).text)
 
 
 def together(engine: NemoRnnt, recordings: list[Pcm], hints: list[Hints] | None = None) -> list[Any]:
