@@ -72,7 +72,7 @@ class _Transducer:
 
 
 class _Ctc:
-    boosting = None
+    boosting: Boosting | None = None
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -90,7 +90,7 @@ class _Ctc:
 class _Prompted:
     """Canary: NeMo's own `transcribe` builds the prompt, of language and task."""
 
-    boosting = None
+    boosting: Boosting | None = None
 
     def __init__(self, model: Any) -> None:
         self._model = model
