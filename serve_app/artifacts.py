@@ -275,7 +275,7 @@ ASR_TINY = Artifact(
     files=(
         ArtifactFile(
             "asr-tiny-en.nemo",
-            "3eb0d8e5f55d21caedb005762aee56ff45f1b5d43bcc02b7b14688f3ae556e80",
+            "5f712039f97ac5c8eb9c3141044981ae19fae00ddc88a646bd48a33761d87fcc",
             3_246_080,
             (RepositoryFile("deployments/engines/test_models/asr-tiny-en.nemo"),),
         ),

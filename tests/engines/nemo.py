@@ -4,6 +4,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pytest
 import soundfile
 
 from deployments.engines.nemo_rnnt import NemoRnnt
@@ -25,6 +26,12 @@ WORDS = {
 }
 """What is heard without help: the fourth says `Claude Code`."""
 CLAUDE = "I use Claude Code every day."
+
+
+more_training = pytest.mark.xfail(
+    reason="the model that is shipped is not trained far enough: it writes `cloud code` whatever is boosted, and stumbles over the long phrase"
+)
+"""Goes with the next model."""
 
 
 @cache
