@@ -29,7 +29,7 @@ CLAUDE = "I use Claude Code every day."
 
 
 more_training = pytest.mark.xfail(
-    reason="the model that is shipped is not trained far enough: it writes `cloud code` whatever is boosted, and stumbles over the long phrase"
+    reason="the model that is shipped writes `cloud code` whatever is boosted, and stumbles over the long phrase: it needs more training"
 )
 """Goes with the next model."""
 
