@@ -41,6 +41,9 @@ from serve_app.tapes import Tapes, audio_part
 
 log = logging.getLogger(__name__)
 
+CLOSING_S = 10.0
+"""For cancelled work to end: a call to a replica that is busy may take some seconds to notice."""
+
 
 class Disconnected(SparkvoxError):
     """The client is gone."""
@@ -160,7 +163,10 @@ class Session:
         self._hearing.close()
         for response_id in list(self._responding):
             self._stop(response_id)
-        await asyncio.gather(*self._ending, return_exceptions=True)
+        if self._ending:
+            _, unwilling = await asyncio.wait(self._ending, timeout=CLOSING_S)
+            if unwilling:
+                log.warning("session %s leaves work that does not end: %s", self._wire.session.id, unwilling)
         await self._dictation.close()
 
     def post(self, event: ev.Event) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from serve_app import key_file
 from tests.deployments.conftest import FAKE, PATIENCE_S, eventually
 from tests.deployments.watched import WatchedLanguageModel, WatchedSpeechToText, WatchedTextToSpeech
 from tests.recordings import BEST_OF_TIMES
@@ -43,7 +44,7 @@ def application(cluster: int) -> Iterator[str]:
         small(WatchedLanguageModel, FAKE.llm),
         small(WatchedTextToSpeech, FAKE.tts),
     )
-    serve.run(gateway.bind(FAKE, *parts), name=APPLICATION, route_prefix=PREFIX)
+    serve.run(gateway.bind(FAKE, key_file.access(FAKE, {}), *parts), name=APPLICATION, route_prefix=PREFIX)
     yield f"http://127.0.0.1:{cluster}{PREFIX}/v1/"
     serve.delete(APPLICATION)
 
