@@ -275,8 +275,8 @@ ASR_TINY = Artifact(
     files=(
         ArtifactFile(
             "asr-tiny-en.nemo",
-            "5f712039f97ac5c8eb9c3141044981ae19fae00ddc88a646bd48a33761d87fcc",
-            3_246_080,
+            "c303ec08360ccc5d47c6549fd41355264313794828f28a7b80e3f7606123c88e",
+            3_235_840,
             (RepositoryFile("deployments/engines/test_models/asr-tiny-en.nemo"),),
         ),
     ),
