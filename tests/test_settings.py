@@ -37,7 +37,7 @@ def test_options_within_options_are_read_likewise() -> None:
         ({"llm.modle": "x"}, "llm.modle is no setting; did you mean llm.model?"),
         ({"modell": "x"}, "modell is no setting; did you mean llm.model?"),
         ({"llm": {"nonsense": 1}}, "llm.nonsense is no setting"),
-        ({"profile": "cpuu"}, "profile is 'cpuu', but must be one of auto, cpu, spark, fake"),
+        ({"profile": "cpuu"}, "profile is 'cpuu', but must be one of auto, cpu, spark, tiny-spark, fake"),
         ({"session.max_s": "-1"}, "session.max_s: Input should be greater than 0"),
         ({"llm": "x", "llm.model": "y"}, "llm.model cannot be set"),
     ],

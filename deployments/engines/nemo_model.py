@@ -94,9 +94,10 @@ class quiet(warnings.catch_warnings):  # noqa: N801  used as a context, like its
     def __enter__(self) -> Any:
         entered = super().__enter__()
         warnings.simplefilter("ignore")
-        from nemo.utils import logging as nemo_log
+        import nemo.utils  # noqa: F401  sets the level of its logger when it is imported
 
-        nemo_log.set_verbosity(nemo_log.ERROR)
+        # NeMo's own set_verbosity changes every handler too, also those that are shared with other loggers.
+        logging.getLogger("nemo_logger").setLevel(logging.ERROR)
         return entered
 
 

@@ -12,6 +12,7 @@ from tests.conformance.suite import Need, Suite, check
 
 LONG = {"output_modalities": ["audio"], "instructions": "You tell long stories.", "max_output_tokens": 160}
 PLAYED_MS = 1000
+"""What a client has played when it is interrupted, or less where it has not got as much yet."""
 
 
 async def _story(line: Line, **response: Any) -> str:
@@ -22,24 +23,25 @@ async def _story(line: Line, **response: Any) -> str:
     return response_id
 
 
-async def by_the_server(suite: Suite) -> tuple[Line, Event]:
+async def by_the_server(suite: Suite) -> tuple[Line, Event, int]:
     async with suite.line(**LONG, audio={"input": {"turn_detection": {"type": "server_vad", "interrupt_response": True}}}) as line:
         response_id = await _story(line)
         await line.update(**TEXT)
         await say(line, sentence(QUESTION))
         over = await ended(line, response_id)
         item_id = over["output"][0]["id"]
-        await line.send(f"{ITEM}.truncate", item_id=item_id, content_index=0, audio_end_ms=PLAYED_MS)
+        played_ms = min(PLAYED_MS, len(spoken(line, response_id)) // 48)
+        await line.send(f"{ITEM}.truncate", item_id=item_id, content_index=0, audio_end_ms=played_ms)
         await line.gets(f"{ITEM}.truncated")
         next_one = await line.gets("response.created")
         completed_or_cut(await ended(line, next_one["response"]["id"]))
-    return line, over
+    return line, over, played_ms
 
 
 @check(Need.SPEECH)
 async def speech_ends_the_answer(suite: Suite) -> None:
     """Speech during an answer: speech_started, and response.done cancelled with reason turn_detected."""
-    line, over = await suite.scene(by_the_server)
+    line, over, _ = await suite.scene(by_the_server)
     expect(line.of(f"{BUFFER}.speech_started"), "there is no speech_started")
     expect(over["status"] == "cancelled", f"the response is {over['status']}")
     expect(over["status_details"]["reason"] == "turn_detected", f"its details are {over['status_details']}")
@@ -48,7 +50,7 @@ async def speech_ends_the_answer(suite: Suite) -> None:
 @check(Need.SPEECH)
 async def an_interrupted_answer_is_closed(suite: Suite) -> None:
     """output_audio.done, transcript.done, content_part.done, item.done and output_item.done (incomplete) come before response.done."""
-    line, over = await suite.scene(by_the_server)
+    line, over, _ = await suite.scene(by_the_server)
     _closed(line, over)
 
 
@@ -67,7 +69,7 @@ def _closed(line: Line, over: Event) -> None:
 @check(Need.SPEECH)
 async def the_interruption_is_answered(suite: Suite) -> None:
     """After the interruption: speech_stopped, committed, and a response of its own."""
-    line, over = await suite.scene(by_the_server)
+    line, over, _ = await suite.scene(by_the_server)
     in_order(line.events, f"{BUFFER}.speech_started", f"{BUFFER}.speech_stopped", f"{BUFFER}.committed")
     others = [one["response"]["id"] for one in line.of("response.done") if one["response"]["id"] != over["id"]]
     expect(others, "the interruption is not answered")
@@ -76,10 +78,10 @@ async def the_interruption_is_answered(suite: Suite) -> None:
 @check(Need.SPEECH)
 async def an_interrupted_answer_can_be_truncated(suite: Suite) -> None:
     """The client sends truncate with what it played: truncated echoes item, index and time."""
-    line, over = await suite.scene(by_the_server)
+    line, over, played_ms = await suite.scene(by_the_server)
     told = line.of(f"{ITEM}.truncated")[0]
     found = (told["item_id"], told["content_index"], told["audio_end_ms"])
-    expect(found == (over["output"][0]["id"], 0, PLAYED_MS), f"truncated says {found}")
+    expect(found == (over["output"][0]["id"], 0, played_ms), f"truncated says {found}")
 
 
 async def by_the_client(suite: Suite) -> tuple[Line, Event, dict[str, Any]]:
