@@ -1,4 +1,5 @@
-"""Makes .venv for a profile out of its lock file. Run by scripts/setup; standard library only.
+"""Makes .venv for a profile out of its lock file, and adds what the tests need when it is asked for `test` too. Run by scripts/setup;
+standard library only.
 
 What is missing is said in one sentence with the remedy, before anything is written; a stamp in .venv makes a second run do nothing,
 offline. pip comes first wherever the user's own settings (mirrors, find-links, proxies) may matter; uv, which knows only its own, is
@@ -31,11 +32,18 @@ NEEDED_MEMORY_GB = 8
 REGISTRY_REMEDY = "look at the lines above, and at pip's index-url, proxy and cert settings (`pip config list`, and UV_INDEX_URL for uv)"
 
 
-def main(wanted: str = "auto") -> None:
+def main(wanted: str = "auto", also: str = "") -> None:
     profile = _profile(wanted)
-    stamp = VENV / f".sparkvox-{profile}"
-    if stamp.exists() and stamp.read_text() == _declared(profile) and PYTHON.exists():
-        return
+    if not _made(profile):
+        _make(profile)
+        _note(profile)
+    if also == "test" and not _made("test"):
+        _say("adding what the tests need")
+        _install_locked(REQUIREMENTS / "test.lock")
+        _note("test")
+
+
+def _make(profile: str) -> None:
     _check_machine(profile)
     _say(f"making .venv for the profile {profile}: about 2 GB to fetch and some minutes, once")
     venv.create(VENV, with_pip=True, symlinks=True, clear=_of_another_python())
@@ -48,7 +56,15 @@ def main(wanted: str = "auto") -> None:
         _install_locked(REQUIREMENTS / "npm.lock")
     if not _pip("install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)):
         _stop("sparkvox itself cannot be installed", "look at the lines above")
-    stamp.write_text(_declared(profile))
+
+
+def _made(what: str) -> bool:
+    stamp = VENV / f".sparkvox-{what}"
+    return stamp.exists() and stamp.read_text() == _declared(what) and PYTHON.exists()
+
+
+def _note(what: str) -> None:
+    (VENV / f".sparkvox-{what}").write_text(_declared(what))
 
 
 def _profile(wanted: str) -> str:
@@ -59,9 +75,9 @@ def _profile(wanted: str) -> str:
     return wanted
 
 
-def _declared(profile: str) -> str:
+def _declared(what: str) -> str:
     """Changes with everything that the environment was made from; not with the settings of a linter."""
-    locks = b"".join((REQUIREMENTS / name).read_bytes() for name in (f"{profile}.lock", "uv.lock"))
+    locks = b"".join((REQUIREMENTS / name).read_bytes() for name in (f"{what}.lock", "uv.lock"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     digest = hashlib.sha256(locks + repr(project).encode()).hexdigest()
     return f"{STEPS} {digest} {platform.python_version()} {platform.machine()} {ROOT}\n"
