@@ -6,6 +6,7 @@ engine than the profile does, the profile's options and model for the engine it 
 """
 
 import difflib
+import importlib.metadata
 import json
 import logging
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,11 @@ class Profile(StrEnum):
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _listed(value: Any) -> Any:
+    """The command line gives one text."""
+    return tuple(value.split(",")) if isinstance(value, str) else value
 
 
 class EngineChoice(Section):
@@ -110,10 +116,7 @@ class GatewaySettings(Section):
     max_audio_s_a_minute: float | None = Field(7200.0, gt=0)
     """Audio that one replica takes from all together; more is refused. The default is twice what 60 people can say."""
 
-    @field_validator("origins", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return tuple(value.split(",")) if isinstance(value, str) else value
+    _split = field_validator("origins", mode="before")(_listed)
 
 
 class LimitSettings(Section):
@@ -163,6 +166,10 @@ class ModelSettings(Section):
     """Where the weights are kept. None: SPARKVOX_CACHE, else the user's cache folder."""
     warm_s: float = Field(900.0, gt=0)
     """How long an engine may take to load."""
+    accept_licences: tuple[str, ...] = ()
+    """Licences that need a yes before a model under them is fetched, and have it: `cc-by-nc-4.0`, with commas between several."""
+
+    _split = field_validator("accept_licences", mode="before")(_listed)
 
 
 class Settings(Section):
@@ -224,10 +231,18 @@ def _profile(given: Any) -> Profile:
 def _fitting_profile() -> Profile:
     if not nvidia_gpu_visible():
         return Profile.CPU
-    if Profile.SPARK in _COMPLETE:
-        return Profile.SPARK
-    log.warning("an NVIDIA GPU is visible, but not all engines of profile spark are part of this version: profile cpu is used")
-    return Profile.CPU
+    if missing := [package for package in _SPARK_PACKAGES if not _installed(package)]:
+        log.warning("an NVIDIA GPU is visible, but %s is not installed (`scripts/setup spark` does it): profile cpu is used", missing[0])
+        return Profile.CPU
+    return Profile.SPARK
+
+
+def _installed(package: str) -> bool:
+    """By its distribution: vLLM for the CPU has the same modules under another name."""
+    try:
+        return bool(importlib.metadata.version(package))
+    except importlib.metadata.PackageNotFoundError:
+        return False
 
 
 def _nested(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -344,7 +359,7 @@ _FAKE: dict[str, Any] = {
     "gateway": {"num_cpus": 0.1},
 }
 
-_COMPLETE = {Profile.CPU, Profile.TINY_SPARK, Profile.FAKE}
-"""Profiles whose engines all exist; `auto` takes no other. One that is named is tried, and the wiring says what it lacks."""
+_SPARK_PACKAGES = ("vllm", "nemo_toolkit", "kokoro")
+"""What profile `spark` needs beside what profile `cpu` has; `auto` takes it only where they are."""
 
 _DEFAULTS = {Profile.CPU: _CPU, Profile.SPARK: _SPARK, Profile.TINY_SPARK: _TINY_SPARK, Profile.FAKE: _FAKE}
