@@ -61,8 +61,17 @@ class Placement(EngineChoice):
     first. Each part goes to another node. A part without GPU is given what the memory plan has for it."""
     max_replicas_per_node: int | None = Field(None, ge=1)
     """More wait for another node, however long, and Serve calls the application unhealthy meanwhile; it serves all the same."""
+    bundle_labels: tuple[dict[str, str], ...] = ()
+    """Labels that the node of each bundle must have; `!speech` is every value but that, and none."""
+    memory_bytes: int | None = Field(None, ge=0)
+    """What one replica takes of its node, all in all; on a Spark it does not start where less is there. None: the memory plan's figure."""
     prefer: dict[str, str] = Field(default_factory=dict)
     """Labels of the nodes (`ray start --labels`) where replicas go if there is room; else they go elsewhere."""
+
+
+    @property
+    def on_gpu(self) -> bool:
+        return bool(self.num_gpus) or any(bundle.get("GPU") for bundle in self.bundles)
 
 
 class SpeechToTextSettings(Placement):

@@ -11,6 +11,9 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.config import AutoscalingConfig
 
+from cluster.apply import planned
+from cluster.machine import memory_bytes, weights_on_disk
+from cluster.plan import plan
 from deployments.engines import ELSEWHERE, ENGINES
 from deployments.gateway import Gateway
 from deployments.llm import LanguageModel
@@ -51,10 +54,11 @@ SPARE = 16
 def graph(settings: Settings) -> Application:
     """What `serve run serve_app:graph key=value` deploys. Fetches the weights that are not here yet.
 
-    Raises `SettingsError`, `ArtifactMissing` or `ArtifactDamaged`.
+    Raises `SettingsError`, also where the memory plan does not fit, `ArtifactMissing` or `ArtifactDamaged`.
     """
     _say_without_haproxy()
     _must_exist(settings)
+    settings = planned(settings, plan(settings, memory_bytes(), weights_on_disk(settings.llm.model)))
     access = key_file.access(settings, os.environ)
     fetch(settings)
     stt = _deployment(SpeechToText, settings.stt, settings, max_ongoing_requests=settings.stt.max_sessions + SPARE)
@@ -125,7 +129,7 @@ def _deployment(kind: type, placement: Placement, settings: Settings, max_ongoin
 
 def _where(placed: Placement | GatewaySettings) -> dict[str, Any]:
     """Labels as a wish: the empty selector of the fallback matches every node (tried, Ray 2.60)."""
-    if not placed.prefer:
+    if not placed.prefer or (isinstance(placed, Placement) and placed.bundles):
         return {}
     return {"label_selector": dict(placed.prefer), "fallback_strategy": [{"label_selector": {}}]}
 
@@ -138,7 +142,8 @@ def _group(placement: Placement) -> dict[str, Any]:
     """Serve's own placement group: an engine that makes one for itself is not seen by Serve, which would place others in its room."""
     if not placement.bundles:
         return {}
-    return {"placement_group_bundles": list(placement.bundles), "placement_group_strategy": "STRICT_SPREAD"}
+    labels = {"placement_group_bundle_label_selector": list(placement.bundle_labels)} if placement.bundle_labels else {}
+    return {"placement_group_bundles": list(placement.bundles), "placement_group_strategy": "STRICT_SPREAD", **labels}
 
 
 def _replicas(placement: Placement, max_ongoing_requests: int) -> dict[str, Any]:
