@@ -88,9 +88,7 @@ NEMO_HOST = 1_200_000_000
 
 SPEECH_TO_TEXT: dict[tuple[str, str], Footprint] = {
     ("moonshine", ""): Footprint(44_000_000, 50_000_000, 200_000_000, "measured: 0.25 GB"),
-    ("nemo-rnnt", ""): Footprint(
-        2_490_000_000, 610_000_000 + CUDA, NEMO_HOST, "Q, measured on a Spark: 2.49 GB allocated, 3.10 reserved"
-    ),
+    ("nemo-rnnt", ""): Footprint(2_490_000_000, 610_000_000 + CUDA, NEMO_HOST, "Q, measured on a Spark: 2.49 GB allocated, 3.10 reserved"),
     ("nemo-rnnt", "asr-tiny-en"): Footprint(20_000_000, 50_000_000, 680_000_000, "measured: 0.72 GB"),
     ("nemo-offline", ""): Footprint(3_000_000_000, 1 * GB + CUDA, NEMO_HOST, "S 7 (2 to 3 GB)"),
     ("qwen3-asr", ""): Footprint(1_200_000_000, 1 * GB + CUDA, TORCH_HOST, "Q 11 (0.6B: 1.2 GB)"),

@@ -30,6 +30,11 @@ class TopologyName(StrEnum):
     TWO_SPARKS_TP = "two_sparks_tp"
 
     @property
+    def several(self) -> bool:
+        """Whether there is more than one node."""
+        return self not in (TopologyName.LAPTOP, TopologyName.ONE_SPARK)
+
+    @property
     def profile(self) -> Profile:
         """Where none is named."""
         return Profile.AUTO if self is TopologyName.LAPTOP else Profile.SPARK

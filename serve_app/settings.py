@@ -170,6 +170,28 @@ class HttpSettings(Section):
     """The longest audio to transcribe."""
 
 
+class MemorySettings(Section):
+    """Of the nodes: what is checked when engines are loaded, and what is given up when memory runs short (serve_app/pressure.py)."""
+
+    check: bool = True
+    """Engines on a GPU are loaded one after the other, and only where the plan's bytes are available."""
+    guard: bool = True
+    """Sessions, then speculation, then caches are given up before the machine stops answering."""
+    low_bytes: int | None = Field(None, ge=0)
+    """Memory is short with less available. None: 3 % of it, 4 GB at most."""
+    stalled: float = Field(0.1, gt=0, le=1)
+    """It is short too when all work stood still for it in this part of the last ten seconds."""
+    step_s: float = Field(2.0, ge=0)
+    """How long one step is given before the next."""
+    calm_s: float = Field(10.0, ge=0)
+    """How long memory must be easy before a step is taken back."""
+    period_s: float = Field(1.0, gt=0)
+    ask_s: float = Field(3.0, gt=0)
+    """How often a gateway asks how the other nodes are, and how long it waits."""
+    proc: Path = Path("/proc")
+    """Where the machine's own is, for a container that sees it elsewhere."""
+
+
 class ModelSettings(Section):
     cache: Path | None = None
     """Where the weights are kept. None: SPARKVOX_CACHE, else the user's cache folder."""
@@ -192,6 +214,7 @@ class Settings(Section):
     session: SessionSettings = SessionSettings()
     http: HttpSettings = HttpSettings()
     models: ModelSettings = ModelSettings()
+    memory: MemorySettings = MemorySettings()
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
@@ -215,6 +238,9 @@ class Settings(Section):
             return handler({**below, "profile": profile, "topology": topology})
         except ValidationError as error:
             raise SettingsError(_sentence(error)) from None
+
+
+DEFAULT_MEMORY = MemorySettings()
 
 
 def known_settings(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:

@@ -64,7 +64,8 @@ def graph(settings: Settings) -> Application:
     stt = _deployment(SpeechToText, settings.stt, settings, max_ongoing_requests=settings.stt.max_sessions + SPARE)
     llm = _deployment(LanguageModel, settings.llm, settings)
     tts = _deployment(TextToSpeech, settings.tts, settings)
-    engines = (stt.bind(settings.stt), llm.bind(settings.llm), tts.bind(settings.tts))
+    memory = settings.memory
+    engines = (stt.bind(settings.stt, memory), llm.bind(settings.llm, memory), tts.bind(settings.tts, memory))
     return _gateway(settings).bind(settings, access, *engines)
 
 
