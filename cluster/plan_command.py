@@ -7,7 +7,7 @@ from typing import Any
 
 from cluster.demands import demands, sources
 from cluster.footprints import EXTRAS
-from cluster.machine import memory_bytes, weights_on_disk
+from cluster.here import memory_bytes, weights_on_disk
 from cluster.plan import NodePlan, Placed, Plan, plan
 from serve_app.errors import SettingsError
 from serve_app.settings import Settings

@@ -12,7 +12,7 @@ from ray.serve import Application
 from ray.serve.config import AutoscalingConfig
 
 from cluster.apply import planned
-from cluster.machine import memory_bytes, weights_on_disk
+from cluster.here import memory_bytes, weights_on_disk
 from cluster.plan import plan
 from deployments.engines import ELSEWHERE, ENGINES
 from deployments.gateway import Gateway
