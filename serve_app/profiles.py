@@ -98,8 +98,8 @@ _FAKE: dict[str, Any] = {
     "gateway": {"num_cpus": 0.1},
 }
 
-COMPLETE = {Profile.CPU, Profile.TINY_SPARK, Profile.FAKE}
-"""Profiles whose engines all exist; `auto` takes no other. One that is named is tried, and the wiring says what it lacks."""
+SPARK_PACKAGES = ("vllm", "nemo_toolkit", "kokoro")
+"""What profile `spark` needs beside what profile `cpu` has; `auto` takes it only where they are."""
 
 PROFILES = {Profile.CPU: _CPU, Profile.SPARK: _SPARK, Profile.TINY_SPARK: _TINY_SPARK, Profile.FAKE: _FAKE}
 

@@ -7,7 +7,7 @@ tells the engine of its own (`engine_args`). A topology says how it is spread ov
 nodes, between the two: over the profile, under the user (serve_app/profiles.py has both).
 """
 
-import difflib
+import importlib.metadata
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,8 +16,8 @@ from typing import Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
 
 from serve_app.errors import SettingsError
-from serve_app.layers import merged, nested, typed
-from serve_app.profiles import COMPLETE, Profile, TopologyName, defaults
+from serve_app.layers import merged, nested, sentence, typed
+from serve_app.profiles import SPARK_PACKAGES, Profile, TopologyName, defaults
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,11 @@ MAX_APPEND_BYTES = 20 * 1024 * 1024
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _listed(value: Any) -> Any:
+    """The command line gives one text."""
+    return tuple(value.split(",")) if isinstance(value, str) else value
 
 
 class EngineChoice(Section):
@@ -122,10 +127,7 @@ class GatewaySettings(Section):
     max_audio_s_a_minute: float | None = Field(7200.0, gt=0)
     """Audio that one replica takes from all together; more is refused. The default is twice what 60 people can say."""
 
-    @field_validator("origins", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return tuple(value.split(",")) if isinstance(value, str) else value
+    _split = field_validator("origins", mode="before")(_listed)
 
 
 class LimitSettings(Section):
@@ -197,6 +199,10 @@ class ModelSettings(Section):
     """Where the weights are kept. None: SPARKVOX_CACHE, else the user's cache folder."""
     warm_s: float = Field(900.0, gt=0)
     """How long an engine may take to load."""
+    accept_licences: tuple[str, ...] = ()
+    """Licences that need a yes before a model under them is fetched, and have it: `cc-by-nc-4.0`, with commas between several."""
+
+    _split = field_validator("accept_licences", mode="before")(_listed)
 
 
 class Settings(Section):
@@ -237,7 +243,7 @@ class Settings(Section):
         try:
             return handler({**below, "profile": profile, "topology": topology})
         except ValidationError as error:
-            raise SettingsError(_sentence(error)) from None
+            raise SettingsError(sentence(error, list(known_settings()))) from None
 
 
 DEFAULT_MEMORY = MemorySettings()
@@ -273,25 +279,15 @@ def _one_of(kind: type[Named], setting: str, given: Any) -> Named:
 def _fitting_profile() -> Profile:
     if not nvidia_gpu_visible():
         return Profile.CPU
-    if Profile.SPARK in COMPLETE:
-        return Profile.SPARK
-    log.warning("an NVIDIA GPU is visible, but not all engines of profile spark are part of this version: profile cpu is used")
-    return Profile.CPU
+    if missing := [package for package in SPARK_PACKAGES if not _installed(package)]:
+        log.warning("an NVIDIA GPU is visible, but %s is not installed (`scripts/setup spark` does it): profile cpu is used", missing[0])
+        return Profile.CPU
+    return Profile.SPARK
 
 
-def _sentence(error: ValidationError) -> str:
-    problems = []
-    for problem in error.errors():
-        name = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            problems.append(f"{name} is no setting{_nearest(name)}")
-        else:
-            problems.append(f"{name}: {problem['msg']} (given: {problem['input']!r})")
-    return "; ".join(problems)
-
-
-def _nearest(name: str) -> str:
-    known = list(known_settings())
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    same_end = [candidate for candidate in known if candidate.rpartition(".")[2] == name.rpartition(".")[2]]
-    return f"; did you mean {(same_end or near)[0]}?" if same_end or near else ""
+def _installed(package: str) -> bool:
+    """By its distribution: vLLM for the CPU has the same modules under another name."""
+    try:
+        return bool(importlib.metadata.version(package))
+    except importlib.metadata.PackageNotFoundError:
+        return False

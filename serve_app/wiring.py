@@ -19,7 +19,7 @@ from deployments.gateway import Gateway
 from deployments.llm import LanguageModel
 from deployments.stt import SpeechToText
 from deployments.tts import TextToSpeech
-from serve_app import key_file, models
+from serve_app import key_file, licences, models
 from serve_app.cache import CACHE_VARIABLE
 from serve_app.errors import SettingsError
 from serve_app.settings import EngineChoice, GatewaySettings, Placement, Settings
@@ -86,6 +86,7 @@ def fetch(settings: Settings) -> None:
     """All weights that the settings need, checked, before a replica waits for them."""
     if settings.models.cache is not None:
         os.environ[CACHE_VARIABLE] = str(settings.models.cache)
+    licences.accept(settings.models.accept_licences)
     chosen = (settings.vad, settings.turn, settings.stt, *settings.stt.routes.values(), settings.llm, settings.tts)
     for name in (artifact for choice in chosen for artifact in weights(choice)):
         models.ensure(name)
