@@ -84,8 +84,8 @@ class VllmLanguageModel:
         return 0 if self._engine is None else self._engine.get_num_unfinished_requests()
 
     async def shed(self) -> None:
-        """Forgets the prefixes of conversations. The pool that they are in was taken at the start and stays: what is gained is room in it,
-        so that replies that are being written need not be put off and computed again."""
+        """Forgets the prefixes of conversations; while a reply is written vLLM does not, and is asked again later. The pool that they are
+        in was taken at the start and stays: what is gained is room in it, so that fewer replies are put off and computed again."""
         if self._engine is not None:
             with _translated():
                 await self._engine.reset_prefix_cache()

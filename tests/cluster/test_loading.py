@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,17 @@ async def test_engines_on_one_gpu_load_one_after_the_other(tmp_path: Path) -> No
 
 async def test_engines_on_the_cpu_load_all_at_once(tmp_path: Path) -> None:
     assert await most_at_once(0.0, machine(tmp_path, 100)) == 3
+
+
+async def test_a_process_that_is_killed_while_it_loads_holds_nobody_up(tmp_path: Path) -> None:
+    file = str(tmp_path / "loading.lock")
+    hold = f"from filelock import FileLock; FileLock({file!r}).acquire(); print('held', flush=True); input()"
+    other = await asyncio.create_subprocess_exec(sys.executable, "-c", hold, stdin=PIPE, stdout=PIPE)
+    assert other.stdout is not None and await other.stdout.readline() == b"held\n"
+    other.kill()
+    await other.wait()
+    async with asyncio.timeout(PATIENCE_S), loading("text-to-speech", voice(10, 0.1), machine(tmp_path, 100)):
+        pass
 
 
 async def test_an_engine_without_room_is_refused_by_name_before_it_takes_anything(tmp_path: Path) -> None:
