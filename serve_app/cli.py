@@ -12,6 +12,7 @@ COMMANDS = {
     "serve": ("serve_app.serving", "start the server on this machine"),
     "talk": ("serve_app.talk", "speak WAV files, or through the microphone, to a server"),
     "keys": ("serve_app.keys_command", "make and list the API keys that open the server"),
+    "plan": ("cluster.plan_command", "show what goes where, whether it fits the memory, and what would still fit"),
     "models": ("serve_app.models_command", "list the model files, or fetch them"),
     "engines": ("serve_app.engines_command", "list the engines, whether they can run here, and what they lack"),
 }
