@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from serve_app.core import commands as told
+from serve_app.core import commands as cmd
 from serve_app.core import events as ev
+from serve_app.core import notifications as told
 from serve_app.core.language import Prompt
 from serve_app.engines import Engines, Pcm, ReplyEnd, ReplyPiece, Sound, Speech, TextDelta, ToolCallDelta
 from serve_app.errors import SparkvoxError
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    clause: told.Speak
+    clause: cmd.Speak
     sound: Sound | None
     """None: the clause is complete."""
 
@@ -48,7 +49,7 @@ class Responding:
         self._post = post
         self._send_audio = send_audio
         self._wait_for_room = wait_for_room
-        self._clauses: asyncio.Queue[told.Speak] = asyncio.Queue()
+        self._clauses: asyncio.Queue[cmd.Speak] = asyncio.Queue()
         self._pieces: asyncio.Queue[_Piece] = asyncio.Queue(PIECES_AHEAD)
         self._tasks: list[asyncio.Task[None]] = []
         self._stopped = False
@@ -61,7 +62,7 @@ class Responding:
     def reply(self, prompt: Prompt) -> None:
         self._tasks.append(asyncio.create_task(self._reply(prompt)))
 
-    def speak(self, clause: told.Speak) -> None:
+    def speak(self, clause: cmd.Speak) -> None:
         if self._clauses.empty() and not any(task.get_name() == "making" for task in self._tasks):
             self._tasks.append(asyncio.create_task(self._make(), name="making"))
             self._tasks.append(asyncio.create_task(self._play()))
@@ -106,7 +107,7 @@ class Responding:
         except Exception as error:
             self._post(ev.SpeakingFailed(self.id, _reason(error, "Text-to-speech failed")))
 
-    async def _make_clause(self, clause: told.Speak, text: str) -> None:
+    async def _make_clause(self, clause: cmd.Speak, text: str) -> None:
         sounds = self._engines.text_to_speech.speak(Speech(text, clause.voice, clause.speed))
         async with aclosing(closable(sounds)) as pieces:
             async for sound in pieces:

@@ -22,8 +22,9 @@ import orjson
 
 from serve_app.audio import NO_PCM
 from serve_app.codec import Codec, seconds_of
-from serve_app.core import commands as told
+from serve_app.core import commands as cmd
 from serve_app.core import events as ev
+from serve_app.core import notifications as told
 from serve_app.core.conversation import Conversation
 from serve_app.core.items import Message, Role
 from serve_app.dictation import Dictation
@@ -138,7 +139,7 @@ class Session:
         self._posting = False
         self._responding: dict[str, Responding] = {}
         self._ending: list[asyncio.Task[None]] = []
-        self._hang_up: asyncio.Future[told.HangUp] = asyncio.get_running_loop().create_future()
+        self._hang_up: asyncio.Future[cmd.HangUp] = asyncio.get_running_loop().create_future()
         self._moved = asyncio.Event()
         self._codec = Codec()
 
@@ -259,35 +260,35 @@ class Session:
 
     # --- what is commanded --------------------------------------------------------------------------------------------------------------
 
-    def _perform(self, command: told.Command) -> None:
+    def _perform(self, command: cmd.Command) -> None:
         match command:
-            case told.Tell(what):
+            case cmd.Tell(what):
                 self._tell(what)
-            case told.BeginUtterance(item_id, start_s, hints):
+            case cmd.BeginUtterance(item_id, start_s, hints):
                 self._hearing.begin(item_id, start_s, hints)
-            case told.EndUtterance(item_id, guessed):
+            case cmd.EndUtterance(item_id, guessed):
                 self._hearing.end(item_id, guessed)
-            case told.GuessTranscript(item_id, at_s):
+            case cmd.GuessTranscript(item_id, at_s):
                 self._dictation.send(Guess(item_id, at_s))
-            case told.SettleUtterance(item_id):
+            case cmd.SettleUtterance(item_id):
                 self._dictation.settle(item_id)
-            case told.DropUtterance(item_id):
+            case cmd.DropUtterance(item_id):
                 self._hearing.drop(item_id)
-            case told.TranscribeItem(item_id, hints):
+            case cmd.TranscribeItem(item_id, hints):
                 self._dictation.transcribe(item_id, self._brought, hints)
-            case told.ForgetBuffer():
+            case cmd.ForgetBuffer():
                 self._hearing.forget()
-            case told.StartReply(response_id, prompt, held):
+            case cmd.StartReply(response_id, prompt, held):
                 self._work_on(response_id).reply(prompt)
                 if not held:
                     self._work_on(response_id).release()
-            case told.ReleaseReply(response_id):
+            case cmd.ReleaseReply(response_id):
                 self._work_on(response_id).release()
-            case told.Speak():
+            case cmd.Speak():
                 self._work_on(command.response_id).speak(command)
-            case told.StopReply(response_id):
+            case cmd.StopReply(response_id):
                 self._stop(response_id)
-            case told.HangUp() if not self._hang_up.done():
+            case cmd.HangUp() if not self._hang_up.done():
                 self._hang_up.set_result(command)
 
     def _tell(self, what: told.Notification) -> None:

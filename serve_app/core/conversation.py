@@ -17,8 +17,9 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import assert_never
 
-from serve_app.core import commands as told
+from serve_app.core import commands as cmd
 from serve_app.core import events as ev
+from serve_app.core import notifications as told
 from serve_app.core.commands import Command, Tell, problem
 from serve_app.core.config import Config, ResponseRequest, ServerVad
 from serve_app.core.eager import EagerTurn
@@ -99,7 +100,7 @@ class Conversation:
             case ev.CommitAsked():
                 return self._commit_asked(event, now)
             case ev.ClearAsked():
-                return [*self._drop_utterance(), told.ForgetBuffer(), Tell(told.BufferCleared())]
+                return [*self._drop_utterance(), cmd.ForgetBuffer(), Tell(told.BufferCleared())]
             case ev.ItemCreated():
                 return self._item_created(event)
             case ev.ItemAsked():
@@ -132,7 +133,7 @@ class Conversation:
         item_id = self._new_id("item")
         self._utterance = item_id
         self._transcripts.begin(item_id, told_of)
-        begin = told.BeginUtterance(item_id, start_s, self.config.hints)
+        begin = cmd.BeginUtterance(item_id, start_s, self.config.hints)
         return [Tell(told.UtteranceStarted(item_id, start_s)), begin] if told_of else [begin]
 
     def _speech_stopped(self, event: ev.SpeechStopped, now: float) -> list[Command]:
@@ -162,7 +163,7 @@ class Conversation:
         self._utterance = None
         committed = Tell(told.UtteranceCommitted(item_id, self.memory.history.last_id))
         item = Message(item_id, Role.USER, [Part(Kind.INPUT_AUDIO)])
-        return [told.EndUtterance(item_id, guessed), told.ForgetBuffer(), committed, *self._append(item)]
+        return [cmd.EndUtterance(item_id, guessed), cmd.ForgetBuffer(), committed, *self._append(item)]
 
     def _commit_asked(self, event: ev.CommitAsked, now: float) -> list[Command]:
         if event.buffered_s < SHORTEST_COMMIT_S:
@@ -183,13 +184,13 @@ class Conversation:
             return []
         item_id, self._utterance = self._utterance, None
         self._transcripts.drop(item_id)
-        return [*self.responses.discard_draft(), told.DropUtterance(item_id)]
+        return [*self.responses.discard_draft(), cmd.DropUtterance(item_id)]
 
     def _configured(self, config: Config) -> list[Command]:
         changed, differs = config.turn_taking != self.config.turn_taking, config != self.config
         self.config = config
         if changed and self._utterance:
-            return [*self._drop_utterance(), told.ForgetBuffer()]
+            return [*self._drop_utterance(), cmd.ForgetBuffer()]
         return self.responses.discard_draft() if differs else []
 
     # --- transcripts --------------------------------------------------------------------------------------------------------------------
@@ -201,7 +202,7 @@ class Conversation:
         if index is None or item.id not in self.memory.history or self.memory.history[item.id] is not item:
             return commands
         self._transcripts.commit(item.id, index)
-        return [*commands, told.TranscribeItem(item.id, self.config.hints)]
+        return [*commands, cmd.TranscribeItem(item.id, self.config.hints)]
 
     def _guessed(self, event: ev.TranscriptGuessed, now: float) -> list[Command]:
         return self._settled(*self._eager.guessed(event, self.config, not self._transcripts.waiting, now), now)
@@ -277,7 +278,7 @@ class Conversation:
         if self._expires_at is not None and now >= self._expires_at:
             self._expires_at = None
             expired = problem("The session has reached its longest duration.", "session_expired", None, None)
-            return [expired, told.HangUp(1001, "session_expired")]
+            return [expired, cmd.HangUp(1001, "session_expired")]
         idle_at = self._idle_at
         return self._idle(audio_s, now) if idle_at is not None and now >= idle_at else []
 
@@ -288,7 +289,7 @@ class Conversation:
         note = Message(self._new_id("item"), Role.SYSTEM, [Part(Kind.INPUT_TEXT, f"The user has said nothing for {silence_s:g} seconds.")])
         silence = Message(self._new_id("item"), Role.USER, [Part(Kind.INPUT_AUDIO, "")])
         commands: list[Command] = [Tell(told.IdleTimedOut(silence.id, max(0.0, audio_s - silence_s), audio_s)), *self._append(note)]
-        commands += [told.ForgetBuffer(), Tell(told.UtteranceCommitted(silence.id, self.memory.history.last_id)), *self._append(silence)]
+        commands += [cmd.ForgetBuffer(), Tell(told.UtteranceCommitted(silence.id, self.memory.history.last_id)), *self._append(silence)]
         return commands + (self._respond(ResponseRequest(), Marks(over_at=now)) if self.config.responds else [])
 
     def _append(self, item: Message) -> list[Command]:

@@ -2,8 +2,8 @@
 
 from copy import deepcopy
 
-from serve_app.core import commands as told
 from serve_app.core import events as ev
+from serve_app.core import notifications as told
 from serve_app.core.commands import Command, Tell, problem
 from serve_app.core.items import History, Kind, Message
 from serve_app.core.playback import Playback
