@@ -1,10 +1,11 @@
-"""Streams of engines: whoever stops listening can stop the work, and what was lost before its first piece is begun again."""
+"""Streams of engines, and work beside other work: whoever stops listening can stop it, and what was lost before its first piece is begun
+again."""
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from serve_app.core.retries import Retries
 from serve_app.errors import EngineGone
@@ -38,3 +39,16 @@ async def begun_again(begin: Callable[[], AsyncIterator[T]]) -> AsyncGenerator[T
             if pause_s is None:
                 raise
         await asyncio.sleep(pause_s)
+
+
+async def first_of(*jobs: Coroutine[Any, Any, None]) -> None:
+    """Runs all until one ends; the others are cancelled and waited for; what that one raised is raised."""
+    tasks = [asyncio.create_task(job) for job in jobs]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()

@@ -23,8 +23,9 @@ from serve_app.core import notifications as told
 from serve_app.core.commands import Command, Tell, problem
 from serve_app.core.config import Config, ResponseRequest, ServerVad
 from serve_app.core.eager import EagerTurn
-from serve_app.core.items import Kind, Message, Part, Role
+from serve_app.core.items import FunctionCall, Kind, Message, Part, Role
 from serve_app.core.memory import Memory
+from serve_app.core.moments import Moments
 from serve_app.core.response import Marks
 from serve_app.core.responses import Responses
 from serve_app.core.transcripts import TranscriptEvent, Transcripts, audio_without_text
@@ -40,39 +41,34 @@ class Conversation:
         self.config = config
         self.memory = Memory()
         self._new_id = new_id
-        self._expires_at = expires_at
+        self._moments = Moments(self.memory.playback, expires_at)
         self._utterance: str | None = None  # the item that what is being said now will become
         self._transcripts = Transcripts()
         self.responses = Responses(self.memory, new_id)
         self._eager = EagerTurn(self.responses)
         self._marks: dict[str, Marks] = {}
-        self._quiet_since: float | None = None  # when the last response was done, if nobody has spoken since
 
     @property
     def deadline(self) -> float | None:
-        moments = [moment for moment in (self._expires_at, self._idle_at) if moment is not None]
-        return min(moments, default=None)
+        return self._moments.next(self._idle_timeout_s)
 
     @property
-    def _idle_at(self) -> float | None:
-        """When the silence after an answer has lasted too long; counted from the end of its playback."""
+    def _idle_timeout_s(self) -> float | None:
         policy = self.config.turn_taking
-        if not isinstance(policy, ServerVad) or policy.idle_timeout_s is None or self._quiet_since is None:
-            return None
-        return max(self._quiet_since, self.memory.playback.ends_at) + policy.idle_timeout_s
+        return policy.idle_timeout_s if isinstance(policy, ServerVad) else None
 
     @property
-    def live_responses(self) -> int:
-        return len(self.responses)
+    def quiet(self) -> bool:
+        """Nobody speaks, nothing is being made, and nothing that was begun waits for the client."""
+        called = isinstance(self.memory.history.last, FunctionCall)
+        return not (self._utterance or len(self.responses) or self.responses.draft or self._transcripts.waiting or called)
 
     def handle(self, event: ev.Event, now: float) -> list[Command]:
         """What is to be done because of `event`, in order. `now` never goes back."""
         answering = self.responses.default is not None
         commands = self._handle(event, now)
-        if self.responses.default is not None or self._utterance is not None:
-            self._quiet_since = None
-        elif answering:
-            self._quiet_since = now
+        engaged = self.responses.default is not None or self._utterance is not None
+        self._moments.happened(answering, engaged, self.quiet, now)
         return commands
 
     def _handle(self, event: ev.Event, now: float) -> list[Command]:
@@ -113,6 +109,11 @@ class Conversation:
                 return self._cancel_asked(event)
             case ev.DeadlinePassed():
                 return self._deadline_passed(event.audio_s, now)
+            case ev.LeaveAsked():
+                self._moments.leave(event.by)
+                return []
+            case ev.Parted():
+                return [*self.responses.discard_draft(), *(self._cancel_asked(ev.ResponseCancelled()) if self.responses.default else [])]
             case _:
                 assert_never(event)
 
@@ -275,17 +276,18 @@ class Conversation:
     # --- time ---------------------------------------------------------------------------------------------------------------------------
 
     def _deadline_passed(self, audio_s: float, now: float) -> list[Command]:
-        if self._expires_at is not None and now >= self._expires_at:
-            self._expires_at = None
+        if self._moments.expired(now):
             expired = problem("The session has reached its longest duration.", "session_expired", None, None)
             return [expired, cmd.HangUp(1001, "session_expired")]
-        idle_at = self._idle_at
+        if self._moments.left(now):
+            return [cmd.HangUp(1012, "the server is being replaced: connect again")]
+        idle_at = self._moments.idle_at(self._idle_timeout_s)
         return self._idle(audio_s, now) if idle_at is not None and now >= idle_at else []
 
     def _idle(self, audio_s: float, now: float) -> list[Command]:
         """The user has been silent for too long after an answer: the silence becomes a turn, and the agent speaks."""
-        assert isinstance(self.config.turn_taking, ServerVad) and self.config.turn_taking.idle_timeout_s is not None
-        silence_s = self.config.turn_taking.idle_timeout_s
+        silence_s = self._idle_timeout_s
+        assert silence_s is not None
         note = Message(self._new_id("item"), Role.SYSTEM, [Part(Kind.INPUT_TEXT, f"The user has said nothing for {silence_s:g} seconds.")])
         silence = Message(self._new_id("item"), Role.USER, [Part(Kind.INPUT_AUDIO, "")])
         commands: list[Command] = [Tell(told.IdleTimedOut(silence.id, max(0.0, audio_s - silence_s), audio_s)), *self._append(note)]

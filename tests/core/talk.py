@@ -63,6 +63,9 @@ class Talk:
         for speak in [one for one in self.commanded(cmd.Speak) if one.response_id == self.reply().response_id]:
             self.speaks(speak.clause, seconds)
 
+    def told_last_item(self) -> str:
+        return self.told(told.ItemDone)[-1].item.id
+
     def status(self) -> tuple[str, str | None]:
         response = self.told(told.ResponseDone)[-1].response
         return response.status, response.reason

@@ -184,7 +184,7 @@ def test_a_text_answer_may_be_complete_before_it_is_released() -> None:
     talk.model_finishes()
     assert not talk.told(told.ResponseDone)
     stopped(talk)
-    assert talk.status() == ("completed", None) and talk.conversation.live_responses == 0
+    assert talk.status() == ("completed", None) and len(talk.conversation.responses) == 0
 
 
 def test_a_client_that_asks_while_the_draft_waits_is_refused_as_if_the_response_were_there() -> None:

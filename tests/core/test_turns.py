@@ -31,7 +31,7 @@ def test_an_utterance_without_words_completes_its_response_without_asking_the_mo
     talk.user_says("  ")
     assert talk.status() == ("completed", None)
     assert not talk.commanded(cmd.StartReply)
-    assert talk.conversation.live_responses == 0
+    assert len(talk.conversation.responses) == 0
 
 
 def test_a_failed_transcription_is_told_and_the_model_hears_that_something_was_said() -> None:
