@@ -19,7 +19,7 @@ from deployments.tts import TextToSpeech
 from serve_app import key_file, models
 from serve_app.cache import CACHE_VARIABLE
 from serve_app.errors import SettingsError
-from serve_app.settings import EngineChoice, Placement, Settings
+from serve_app.settings import EngineChoice, GatewaySettings, Placement, Settings
 
 log = logging.getLogger(__name__)
 
@@ -101,14 +101,15 @@ def _gateway(settings: Settings) -> serve.Deployment:
         name="Gateway",
         num_replicas=settings.gateway.replicas,
         max_ongoing_requests=settings.session.max_sessions * 4 + SPARE,
-        ray_actor_options={"num_cpus": settings.gateway.num_cpus, **_environment(settings)},
+        ray_actor_options={"num_cpus": settings.gateway.num_cpus, **_where(settings.gateway), **_environment(settings)},
         logging_config=QUIET,
         **LIFE,
+        **_spread(settings.gateway),
     )
 
 
 def _deployment(kind: type, placement: Placement, settings: Settings, max_ongoing_requests: int | None = None) -> serve.Deployment:
-    resources = {"num_cpus": placement.num_cpus, "num_gpus": placement.num_gpus}
+    resources = {"num_cpus": placement.num_cpus, "num_gpus": placement.num_gpus or 0.0, **_where(placement)}
     return serve.deployment(
         kind,
         name=kind.__name__,
@@ -118,7 +119,19 @@ def _deployment(kind: type, placement: Placement, settings: Settings, max_ongoin
         **LIFE,
         **_replicas(placement, max_ongoing_requests or placement.max_ongoing),
         **_group(placement),
+        **_spread(placement),
     )
+
+
+def _where(placed: Placement | GatewaySettings) -> dict[str, Any]:
+    """Labels as a wish: the empty selector of the fallback matches every node (tried, Ray 2.60)."""
+    if not placed.prefer:
+        return {}
+    return {"label_selector": dict(placed.prefer), "fallback_strategy": [{"label_selector": {}}]}
+
+
+def _spread(placed: Placement | GatewaySettings) -> dict[str, Any]:
+    return {} if placed.max_replicas_per_node is None else {"max_replicas_per_node": placed.max_replicas_per_node}
 
 
 def _group(placement: Placement) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from serve_app.profiles import TopologyName
 from serve_app.settings import Settings
 
 FILES = sorted((Path(__file__).parent.parent / "cluster").glob("*.yaml"))
@@ -20,6 +21,12 @@ def settings_of(file: Path) -> Settings:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_setting_of_a_cluster_file_is_known(file: Path) -> None:
     assert settings_of(file).llm.engine == "vllm"
+
+
+@pytest.mark.parametrize("name", list(TopologyName))
+def test_every_topology_has_its_file(name: TopologyName) -> None:
+    (file,) = (file for file in FILES if file.stem == name)
+    assert settings_of(file).topology is name
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
