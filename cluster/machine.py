@@ -1,6 +1,8 @@
 """What a node must know of the machine that it runs on, read without importing torch."""
 
+import importlib.metadata
 import os
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,3 +53,9 @@ def _gpus(root: Path) -> list[str]:
 def _model(information: str) -> str:
     lines = [line.partition(":")[2].strip() for line in information.splitlines() if line.startswith("Model:")]
     return lines[0] if lines else "NVIDIA GPU"
+
+
+def versions() -> dict[str, str]:
+    """What must be equal on all nodes: Ray refuses others, and pickles what it sends."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"python": python, **{name: importlib.metadata.version(name) for name in ("ray", "sparkvox")}}

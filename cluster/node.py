@@ -12,15 +12,15 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from cluster import interfaces, node_start, ports
-from cluster.machine import this_machine
-from cluster.node_start import Node, Size
-from cluster.node_state import Running, check_token, fresh, make_token, read_note, write_note
+from cluster.machine import this_machine, versions
+from cluster.node_start import Node, Shared, Size
+from cluster.node_state import NodeState, Running, check_token, fresh, make_token, read_note, write_note
 from cluster.processes import end, is_node
 from cluster.supervision import Supervisor, Work
+from cluster.topology import TOPOLOGIES
 from serve_app import serving
 from serve_app.admission import refuse_without_key
 from serve_app.errors import SettingsError, SparkvoxError
@@ -52,25 +52,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_node_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--inner", metavar="INTERFACE|ADDRESS", help="the link to the other node (default: the one ConnectX with an address)")
+    parser.add_argument("--inner", metavar="LINK", help="interface or address of the link between the nodes (default: the one ConnectX)")
     parser.add_argument("--num-gpus", type=int, help="default: what the driver shows")
     parser.add_argument("--num-cpus", type=int, help="default: what the machine has")
     parser.add_argument("--label", action="append", default=[], metavar="NAME=VALUE", help="a label of the node, for placement")
-    parser.add_argument("--drain", type=float, default=DRAIN_S, metavar="SECONDS", help="for sessions when it leaves (default: %(default)s)")
+    parser.add_argument("--drain", type=float, default=DRAIN_S, metavar="SECONDS", help="for its sessions, when it leaves (%(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
-    actions: dict[str, Callable[[argparse.Namespace], int]] = {"head": head, "join": join, "status": status, "leave": leave, "ports": _ports}
+    actions = {"head": head, "join": join, "status": status, "leave": leave, "ports": _ports}
     return actions[args.action](args)
 
 
 def head(args: argparse.Namespace) -> int:
     settings = serving.settings_for(args.settings, args.host)
     if not settings.gateway.open_to_all and not serving.has_keys(settings):
-        refuse_without_key("the other node")
+        refuse_without_key("this cluster")  # HAProxy of one node asks the gateway of the other: nobody comes from loopback for sure
     node = _node(args, None)
-    proxy = args.proxy or serving.best_proxy()
-    shared = serving.needed(settings, proxy)
+    nodes = TOPOLOGIES[settings.topology].nodes
+    labels = {"head": nodes[0].labels, "join": nodes[-1].labels}
+    shared = Shared(serving.needed(settings, args.proxy or serving.best_proxy()), labels, versions())
     application = None if args.no_application else {"words": args.settings, "host": args.host, "port": args.port}
     if make_token(node.state):
         _say(f"The cluster's token is made: {node.state.token}. The other node needs a copy of it, for its owner alone.")
@@ -125,6 +126,7 @@ def _end_the_last(folder: Path) -> None:
     if is_node(last.pid):
         raise SettingsError(f"a node runs here already (process {last.pid}); `sparkvox node leave` ends it")
     end(last.mark)
+    NodeState(folder, last.mark).close()
 
 
 def _supervised(node: Node, work: Work, drain_s: float) -> int:
@@ -135,7 +137,7 @@ def _supervised(node: Node, work: Work, drain_s: float) -> int:
     try:
         return supervisor.run()
     finally:
-        node.state.note.unlink(missing_ok=True)
+        node.state.close()
 
 
 def _running(args: argparse.Namespace) -> Running:

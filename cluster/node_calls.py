@@ -30,7 +30,8 @@ def publish(shared: dict[str, Any]) -> None:
 def shared() -> dict[str, Any] | None:
     """What the head has published; None while it has not."""
     value = _gcs().internal_kv_get(SHARED, NAMESPACE)
-    return None if value is None else json.loads(value)  # type: ignore[no-any-return]
+    found: dict[str, Any] | None = None if value is None else json.loads(value)
+    return found
 
 
 def drain(given: dict[str, Any]) -> bool:
@@ -72,9 +73,9 @@ def undeploy() -> None:
 
 
 def _gcs() -> Any:
-    from ray._raylet import GcsClient  # Ray has no public way to its key-value store, nor to draining
+    import ray  # it has no public way to its key-value store, nor to draining
 
-    return GcsClient(address=os.environ["RAY_ADDRESS"])
+    return ray._raylet.GcsClient(address=os.environ["RAY_ADDRESS"])
 
 
 CALLS = {"publish": publish, "shared": shared, "drain": drain, "deploy": deploy, "undeploy": undeploy}
@@ -87,8 +88,16 @@ def main() -> int:
     except SparkvoxError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(f"{json.dumps(answer)}\n")
+    except Exception as error:  # Ray's own are of many kinds; whoever asked needs the reason, and tries again
+        sys.stderr.write(f"{type(error).__name__}: {_last_line(str(error))}\n")
+        return 1
+    if answer is not None:
+        sys.stdout.write(f"{json.dumps(answer)}\n")
     return 0
+
+
+def _last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no reason given")
 
 
 if __name__ == "__main__":

@@ -57,11 +57,26 @@ class Size:
     dashboard: bool = False
 
 
-def environment(node: Node, shared: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """`shared`: what is the same on all nodes, as the head has it; `given`: the environment of this process, which wins."""
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the head knows and the others learn from it."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """The same on all nodes."""
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Of the `head` and of a node that did `join`, for placement."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def differences(self, here: Mapping[str, str]) -> list[str]:
+        other = {name: version for name, version in self.versions.items() if here.get(name) != version}
+        return [f"{name} is {here.get(name)} here and {version} at the head" for name, version in other.items()]
+
+
+def environment(node: Node, shared: Shared, given: Mapping[str, str]) -> dict[str, str]:
+    """`given`: the environment of this process, which wins."""
     haproxy = node.state.haproxy
     wanted = {
-        **shared,
+        **shared.environment,
         **HEALTH,
         **interfaces.environment(node.others, node.link),
         **machine.environment(node.machine),
@@ -82,11 +97,12 @@ def environment(node: Node, shared: Mapping[str, str], given: Mapping[str, str])
     return {**wanted, **given, **ours}
 
 
-def ray_command(node: Node, ray: str) -> list[str]:
+def ray_command(node: Node, shared: Shared, ray: str) -> list[str]:
     """`ray`: the path of Ray's command."""
     size = node.size
     gpus = len(node.machine.gpus) if size.gpus is None else size.gpus
-    labels = ",".join(f"{name}={value}" for name, value in size.labels.items())
+    role = shared.labels.get("head" if node.is_head else "join", {})
+    labels = ",".join(f"{name}={value}" for name, value in {**role, **size.labels}.items())
     own = (
         ["--head", f"--include-dashboard={json.dumps(size.dashboard)}", "--dashboard-host=127.0.0.1"]
         if node.is_head

@@ -4,12 +4,12 @@
     node.json   who runs here: process, address, role, and the mark in the environment of everything that was started
     gcs/        what the head knows of the cluster, so that its next start goes on from there
     ray/        Ray's sessions and logs
-    haproxy/    HAProxy's configuration and admin socket
 """
 
 import json
 import os
 import secrets
+import shutil
 import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -49,21 +49,32 @@ class NodeState:
     def gcs(self) -> Path:
         return self.folder / "gcs"
 
+    def close(self) -> None:
+        """What is of this start only."""
+        self.note.unlink(missing_ok=True)
+        shutil.rmtree(self.haproxy, ignore_errors=True)
+
+    def forget(self) -> None:
+        """The next head begins anew."""
+        shutil.rmtree(self.gcs, ignore_errors=True)
+
     @property
     def ray(self) -> Path:
         return self.folder / "ray"
 
     @property
     def haproxy(self) -> Path:
-        return self.folder / "haproxy"
+        """HAProxy's configuration and admin socket. Not in the folder: Serve adds 56 letters, and HAProxy takes 97 in all."""
+        return Path("/tmp") / f"sv-{self.mark}"
 
 
 def fresh(folder: Path) -> NodeState:
     """The folder, for its owner alone."""
     state = NodeState(folder, secrets.token_hex(8))
-    for path in (folder, state.ray, state.haproxy):
+    for path in (folder, state.ray):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
+    state.haproxy.mkdir(mode=0o700)  # a new one: in /tmp somebody else may have made it
     return state
 
 

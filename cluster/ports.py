@@ -1,7 +1,7 @@
 """Every port of the cluster: who listens, who has business there, and how far it can be kept from the rest.
 
 Ray's own ports are random unless they are told; here each has its number, so that a firewall can know them. Seen on Ray 2.60: GCS, raylet
-and the workers listen on all addresses whatever `--node-ip-address` says, so for those the token and the firewall are what keeps others out.
+and the workers listen on all addresses whatever `--node-ip-address` says: for those, the token and the firewall keep others out.
 """
 
 from collections.abc import Iterator
@@ -103,8 +103,9 @@ def ray_arguments(head: bool) -> Iterator[str]:
 
 def table() -> str:
     """As Markdown."""
-    rows = [f"| {p.numbers} | {p.name} | {p.listens} | {p.needed_by} | {p.needed} | {p.bound} |" for p in sorted(PORTS, key=lambda p: p.first)]
-    return "\n".join(["| port | name | who listens | who needs it | from where | bound to |", "| --- | --- | --- | --- | --- | --- |", *rows])
+    head = ("port", "name", "who listens", "who needs it", "from where", "reachable from")
+    rows = [(p.numbers, p.name, p.listens, p.needed_by, p.needed, p.bound) for p in _sorted()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows))
 
 
 def firewall(inner: str) -> str:
@@ -112,7 +113,7 @@ def firewall(inner: str) -> str:
 
     It drops what is ours to protect and nothing else: ssh and the rest of the machine are left as they are.
     """
-    shut = ", ".join(port.numbers for port in sorted(PORTS, key=lambda p: p.first) if port.needed is not Reach.OUTSIDE and port is not EPHEMERAL)
+    shut = ", ".join(port.numbers for port in _sorted() if port.needed is not Reach.OUTSIDE and not _in_ephemeral(port))
     lines = [
         "table inet sparkvox {",
         "    chain input {",
@@ -125,3 +126,12 @@ def firewall(inner: str) -> str:
         "}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _sorted() -> list[Port]:
+    return sorted(PORTS, key=lambda port: port.first)
+
+
+def _in_ephemeral(port: Port) -> bool:
+    """nftables takes no overlapping ranges."""
+    return port.first in EPHEMERAL

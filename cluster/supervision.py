@@ -6,13 +6,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cluster import children, processes
 from cluster.children import CallFailed
-from cluster.node_start import Node, environment, ray_command
+from cluster.machine import versions
+from cluster.node_start import Node, Shared, environment, ray_command
 
 POLL_S = 0.5
 CALL_S = 60.0
@@ -44,8 +45,8 @@ class Backoff:
 class Work:
     """What the head does once its Ray is up; for other nodes nothing."""
 
-    shared: Mapping[str, Any] = field(default_factory=dict)
-    """For all nodes; a node that joins learns it from the head."""
+    shared: Shared = field(default_factory=Shared)
+    """A node that joins learns it from the head."""
     application: Mapping[str, Any] | None = None
     """What `node_calls.deploy` is given. None: only Ray."""
 
@@ -71,6 +72,7 @@ class Supervisor:
         self._say = say
         self._application = Application(work, say)
         self._shared = work.shared
+        self._ended_in_order = False
         self.signals = Signals()
 
     def run(self) -> int:
@@ -85,17 +87,20 @@ class Supervisor:
                 wait_s = backoff.after(time.monotonic() - began)
                 self._say(f"{why} Another try in {wait_s:.0f} s.")
                 self.signals.stop.wait(wait_s)
+        if self._ended_in_order:
+            self._node.state.forget()
         return 0
 
     def _life(self) -> str:
         """Of one Ray; why it ended."""
         processes.end(self._node.state.mark)
         try:
-            wanted = environment(self._node, self._shared_by_all(), self._given)
+            shared = self._shared_by_all()
         except CallFailed as error:
-            return f"The head at {self._node.head} does not answer ({error})."
+            return f"The head at {self._node.head} cannot be joined: {error}."
+        wanted = environment(self._node, shared, self._given)
         log = self._node.state.ray / "start.log"
-        ray = self._started(wanted, log)
+        ray = self._started(shared, wanted, log)
         try:
             self._tend(ray, wanted)
         except CallFailed as error:
@@ -105,23 +110,26 @@ class Supervisor:
             processes.end(self._node.state.mark)
         return f"Ray ended with {ray.returncode} ({log} says why)."
 
-    def _shared_by_all(self) -> Mapping[str, str]:
+    def _shared_by_all(self) -> Shared:
         if self._node.is_head:
             return self._shared
-        answer: dict[str, str] | None = self._asked("shared", None, environment(self._node, {}, self._given))
+        answer = self._asked("shared", None, environment(self._node, self._shared, self._given))
         if answer is None:
             raise CallFailed("it is up, but not ready yet")
-        return answer
+        shared = Shared(**answer)
+        if differences := shared.differences(versions()):
+            raise CallFailed("; ".join(differences))
+        return shared
 
-    def _started(self, wanted: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
+    def _started(self, shared: Shared, wanted: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
         (self._node.state.ray / "ray_current_cluster").unlink(missing_ok=True)  # else Ray may take its own leftovers for a cluster
-        command = ray_command(self._node, str(Path(sys.executable).parent / "ray"))
+        command = ray_command(self._node, shared, str(Path(sys.executable).parent / "ray"))
         with log.open("wb") as out:
             return subprocess.Popen(command, env=dict(wanted), stdout=out, stderr=out, start_new_session=True)
 
     def _tend(self, ray: "subprocess.Popen[bytes]", wanted: Mapping[str, str]) -> None:
         if self._node.is_head:
-            self._asked("publish", dict(self._shared), wanted)
+            self._asked("publish", asdict(self._shared), wanted)
         self._say(f"Ray is up at {self._node.address}.")
         with self._application:
             while ray.poll() is None and not self.signals.stop.wait(POLL_S) and not self._application.hopeless:
@@ -136,6 +144,7 @@ class Supervisor:
         if self._node.is_head:
             self._say("The server ends.")
             self._asked("undeploy", None, wanted, self._drain_s + CALL_S)
+            self._ended_in_order = True
             return
         self._say(f"This node leaves; its sessions have {self._drain_s:.0f} s to end.")
         self._asked("drain", {"address": self._node.address, "within_s": self._drain_s}, wanted)

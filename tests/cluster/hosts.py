@@ -9,6 +9,7 @@ end: each namespace stands on a process that reads from a pipe of ours, and the 
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -35,6 +36,21 @@ def why_not() -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Socket:
+    """TCP, as `ss` shows it."""
+
+    state: str
+    address: str
+    port: int
+    peer: str
+    pids: frozenset[int]
+
+    @property
+    def listens(self) -> bool:
+        return self.state == "LISTEN"
+
+
+@dataclass(frozen=True, slots=True)
 class Host:
     keeper: int
     """Process 1 of the host, by its number outside."""
@@ -58,6 +74,9 @@ class Host:
         home = _namespace(self.keeper)
         pids = [pid for pid in psutil.pids() if pid != self.keeper and _namespace(pid) == home]
         return {pid: title for pid in pids if (title := _title(pid))}
+
+    def sockets(self) -> list[Socket]:
+        return [_socket(line) for line in _in(self, "ss", "-Htnap").splitlines()]
 
     def kill(self, title: str) -> int:
         """SIGKILL to all whose command line has it; how many those were."""
@@ -136,9 +155,24 @@ def _title(pid: int) -> str:
         return ""
 
 
+def _socket(line: str) -> Socket:
+    state, _, _, here, there, *users = line.split(maxsplit=5)
+    address, _, port = here.rpartition(":")
+    pids = frozenset(map(int, re.findall(r"pid=(\d+)", " ".join(users))))
+    return Socket(state, _plain(address), int(port), _plain(there.rpartition(":")[0]), pids)
+
+
+def _plain(address: str) -> str:
+    return address.strip("[]").removeprefix("::ffff:")
+
+
 def _ip(host: Host, *arguments: str) -> str:
-    """In the host's network, and of our processes, so that both hosts have numbers."""
-    done = subprocess.run(["nsenter", "--target", str(host.keeper), "--net", IP, *arguments], capture_output=True, text=True)
+    return _in(host, IP, *arguments)
+
+
+def _in(host: Host, *argv: str) -> str:
+    """In the host's network and among our own processes, so that everything has the numbers that we know."""
+    done = subprocess.run(["nsenter", "--target", str(host.keeper), "--net", *argv], capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
+        raise RuntimeError(f"{' '.join(argv)}: {done.stderr.strip()}")
     return done.stdout
