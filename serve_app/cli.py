@@ -10,6 +10,7 @@ from serve_app.errors import SparkvoxError
 
 COMMANDS = {
     "serve": ("serve_app.serving", "start the server on this machine"),
+    "node": ("cluster.node", "start, join, watch and leave a cluster of boxes"),
     "talk": ("serve_app.talk", "speak WAV files, or through the microphone, to a server"),
     "keys": ("serve_app.keys_command", "make and list the API keys that open the server"),
     "plan": ("cluster.plan_command", "show what goes where, whether it fits the memory, and what would still fit"),
