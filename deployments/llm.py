@@ -8,6 +8,7 @@ from typing import Any
 
 from deployments.engines import ELSEWHERE, create
 from deployments.health import check
+from deployments.proof import writes
 from serve_app.engines import Prompt, ReplyPiece
 from serve_app.settings import LanguageModelSettings
 
@@ -22,6 +23,7 @@ class LanguageModel:
             os.nice(YIELDS)  # before the engine starts processes, which inherit it
         self._engine = create("language_model", settings.engine, **_options(settings))
         await self._engine.warm()
+        await writes(self._engine)
 
     async def reply(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
         async with aclosing(self._engine.reply(self._with_defaults(prompt))) as pieces:

@@ -9,8 +9,9 @@ from deployments.engines import create
 from deployments.engines.routed import RoutedRecogniser
 from deployments.health import check
 from deployments.lease import EarServer, Place
+from deployments.proof import hears
 from serve_app.ears import Limits
-from serve_app.engines import Recogniser
+from serve_app.engines import Hints, Recogniser
 from serve_app.listening_apart import Transcriber, speech_to_text
 from serve_app.settings import SpeechToTextSettings
 
@@ -29,6 +30,8 @@ class SpeechToText:
         self._engine = recogniser(settings)
         listening = speech_to_text(self._engine, Limits(partials_at_once=settings.partials_at_once))
         await listening.warm()
+        for language in (None, *settings.routes):
+            await hears(listening, hints=Hints(language=language))
         self._ears = EarServer(listening, ray.util.get_node_ip_address(), settings.max_sessions)
         await self._ears.start()
 

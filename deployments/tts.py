@@ -5,6 +5,7 @@ from contextlib import aclosing
 
 from deployments.engines import create
 from deployments.health import check
+from deployments.proof import speaks
 from serve_app.engines import Sound, Speech
 from serve_app.settings import TextToSpeechSettings
 
@@ -13,6 +14,7 @@ class TextToSpeech:
     async def __init__(self, settings: TextToSpeechSettings) -> None:  # type: ignore[misc]  # Serve awaits it
         self._engine = create("text_to_speech", settings.engine, **settings.options)
         await self._engine.warm()
+        await speaks(self._engine, settings.voice)
 
     async def speak(self, speech: Speech) -> AsyncIterator[Sound]:
         async with aclosing(self._engine.speak(speech)) as sounds:

@@ -20,7 +20,9 @@ from typing import Any
 
 from serve_app import key_file
 from serve_app.admission import refuse_without_key
+from serve_app.cache import CACHE_VARIABLE
 from serve_app.errors import SettingsError, SparkvoxError
+from serve_app.kernel_caches import kernel_caches
 from serve_app.settings import Settings
 
 APPLICATION = "sparkvox"
@@ -91,6 +93,9 @@ def prepare(environment: MutableMapping[str, str], settings: Settings, proxy: st
         wanted |= {name: str(_free_port(port)) for name, port in HAPROXY_PORTS.items()}
     for name, value in wanted.items():
         environment.setdefault(name, value)
+    if settings.models.cache is not None:
+        environment[CACHE_VARIABLE] = str(settings.models.cache)
+    kernel_caches(environment)
 
 
 def _built(settings: Settings) -> Any:
