@@ -5,7 +5,6 @@ Whatever an engine's own `warm` did, its deployment asks it for a little here be
 """
 
 from contextlib import aclosing
-from typing import Any
 
 import numpy as np
 
@@ -88,5 +87,5 @@ def _answer(result: HearingResult) -> str | None:
 
 
 def _noise() -> Pcm:
-    noise: Any = np.random.default_rng(0).normal(0, 500, HEARING_RATE)
-    return noise.astype(np.int16)  # type: ignore[no-any-return]
+    noise = np.random.default_rng(0).normal(0, 500, HEARING_RATE)
+    return noise.astype(np.int16)

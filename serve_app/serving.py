@@ -156,14 +156,19 @@ def _say_where(host: str, port: int) -> None:
     _say(f"\n  Talk to it:    http://{shown}:{port}/\n  Realtime API:  ws://{shown}:{port}/v1/realtime\n\nCtrl-C ends it.")
 
 
-def settings_for(given: list[str], host: str) -> Settings:
+def pairs_of(given: list[str]) -> dict[str, str]:
+    """Settings as they stand on a command line. Raises `SettingsError`."""
     pairs = {}
     for word in given:
         name, equals, value = word.partition("=")
         if not equals:
             raise SettingsError(f"{word} is no setting: write name=value, like profile=cpu")
         pairs[name] = value
-    settings = Settings.of(pairs)
+    return pairs
+
+
+def settings_for(given: list[str], host: str) -> Settings:
+    settings = Settings.of(pairs_of(given))
     if not settings.gateway.open_to_all and not key_file.access(settings, os.environ).keys:
         refuse_without_key(host)
     return settings
