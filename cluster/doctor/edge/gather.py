@@ -45,7 +45,7 @@ def _of_the_gpu(capability: str) -> dict[str, Any]:
 def chosen(settings: Settings) -> Chosen:
     from deployments.engines import ENGINES
     from serve_app.engines_command import SETTINGS, lacks
-    from serve_app.wiring import weights
+    from serve_app.weights import weights
 
     sections = {setting.split(".")[0]: kind for kind, setting in SETTINGS.items()}
     choices = {section: getattr(settings, section) for section in sections}
