@@ -69,7 +69,9 @@ class Gateway:
             instructions=settings.llm.instructions,
         )
         session = settings.session
-        return SessionOptions(served, session.max_s, session.lead_s, session.kept_audio_bytes, session.unsent_bytes, session.stalled_s)
+        return SessionOptions(
+            served, session.max_s, session.lead_s, session.kept_audio_bytes, session.unsent_bytes, session.stalled_s, session.barge_in_s
+        )
 
 
 def _all(engines: Engines) -> tuple[Any, ...]:
