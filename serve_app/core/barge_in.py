@@ -12,7 +12,8 @@ import re
 from dataclasses import dataclass
 
 SIGNS = frozenset(
-    "ah aha alright cool exactly good great hm hmm huh mhm mm mmhm mmm nice oh ok okay really right sure uh uhhuh um wow yeah yep yes".split()
+    "ah aha alright cool exactly good great hm hmm huh mhm mm mmhm mmm nice oh ok okay really right sure uh uhhuh um wow yeah yep "
+    "yes".split()
 )
 """Words that a listener says without wanting the floor."""
 LONGEST_SIGN = 3

@@ -231,7 +231,8 @@ class Conversation:
 
     def _guessed(self, event: ev.TranscriptGuessed, now: float) -> list[Command]:
         decided = self._heard_words(event.item_id, event.text, now)
-        return decided + self._settled(*self._eager.guessed(event, self.config, not (self._transcripts.waiting or self._undecided), now), now)
+        ready = not (self._transcripts.waiting or self._undecided)
+        return decided + self._settled(*self._eager.guessed(event, self.config, ready, now), now)
 
     def _settled(self, commands: list[Command], final: ev.TranscriptFinished | None, now: float) -> list[Command]:
         return commands if final is None else commands + self._transcript(final, now)

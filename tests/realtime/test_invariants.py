@@ -145,6 +145,28 @@ class RandomConversation(RuleBasedStateMachine):
         if ends:
             self.happens(ev.SpeechStopped(self.audio_s + 0.5, self.audio_s))
 
+    @rule(text=st.sampled_from(["", "Mm-hm.", "Stop."]), guessed=st.booleans(), ends=st.booleans(), last=st.booleans())
+    def user_makes_a_sound_over_an_answer(self, text: str, guessed: bool, ends: bool, last: bool) -> None:
+        """What is rarely met by chance: an answer that is heard, and nobody speaking."""
+        self.client(type="input_audio_buffer.clear")
+        for item_id in [one["item_id"] for one in self.messages if one["type"] == "input_audio_buffer.committed"]:
+            self.happens(ev.TranscriptFinished(item_id, "Yes.", 1.0))
+        self.client(type="response.create", response={"output_modalities": ["audio"]})
+        for response_id in self.replies:
+            self.happens(ev.ReplyText(response_id, "One sentence. And then another one. "))
+        for response_id, clause in self.clauses:
+            self.happens(ev.ClauseAudio(response_id, clause, 2.0))
+        self.happens(ev.SpeechStarted(self.audio_s))
+        self.user_pauses(0.3, 0.2)
+        if self.guesses and guessed:
+            self.happens(ev.TranscriptGuessed(self.guesses[-1][0], text, self.guesses[-1][1], 1.0))
+        if last:
+            for response_id in self.replies:
+                self.happens(ev.ReplyFinished(response_id, "stop", 7, 3, 2))
+            self.finished |= set(self.replies)
+        if ends:
+            self.happens(ev.SpeechStopped(self.audio_s + 0.5, self.audio_s))
+
     @rule(text=st.sampled_from(["", "Hello.", "hello", "What is it?"]), data=st.data())
     def ear_guesses(self, text: str, data: st.DataObject) -> None:
         if self.guesses:
@@ -252,15 +274,6 @@ class RandomConversation(RuleBasedStateMachine):
     def nothing_of_speech_that_may_mean_nothing_is_told(self) -> None:
         if hasattr(self, "seen") and self.doubtful:
             assert self.doubtful not in json.dumps(self.messages)
-
-    @rule(text=st.sampled_from(["", "Mm-hm.", "Stop."]), seconds=seconds)
-    def user_makes_a_sound_over_an_answer(self, text: str, seconds: float) -> None:
-        self.audio_s += seconds
-        self.happens(ev.SpeechStarted(self.audio_s))
-        self.user_pauses(0.3, 0.2)
-        if self.guesses:
-            self.happens(ev.TranscriptGuessed(self.guesses[-1][0], text, self.guesses[-1][1], 1.0))
-        self.happens(ev.SpeechStopped(self.audio_s + 0.5, self.audio_s))
 
     def teardown(self) -> None:
         """Whatever is still open can be closed."""
