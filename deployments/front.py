@@ -16,12 +16,13 @@ from starlette.websockets import WebSocket
 from deployments.guard import Guard, KeyCheck
 from deployments.transport import SocketTransport, chosen_subprotocol
 from serve_app.admission import Door, Refused, origin_allowed
+from serve_app.connection import refuse
 from serve_app.engines import Engines
 from serve_app.http.exchange import caller_of
 from serve_app.http.routes import Api, routes, unknown
 from serve_app.limits import LimitReached
 from serve_app.realtime.client_events import SessionUpdateBody
-from serve_app.session import SessionOptions, drive, refuse
+from serve_app.session import SessionOptions, drive
 from serve_app.settings import Settings
 
 WEB = Path(__file__).parent.parent / "serve_app" / "web"

@@ -10,6 +10,7 @@ from deployments.engines import ELSEWHERE, create
 from deployments.health import check
 from deployments.loading import loading
 from deployments.memory_guard import MemoryGuard, State, give_back
+from deployments.proof import writes
 from serve_app.engines import Prompt, ReplyPiece
 from serve_app.settings import DEFAULT_MEMORY, LanguageModelSettings, MemorySettings
 
@@ -27,6 +28,7 @@ class LanguageModel:
         self._engine = create("language_model", settings.engine, **_options(settings))
         async with loading("the language model", settings, memory):
             await self._engine.warm()
+            await writes(self._engine)
         self._guard = MemoryGuard(memory, lambda: give_back(self._engine))
         self._guard.start()
 

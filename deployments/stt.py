@@ -11,8 +11,9 @@ from deployments.health import check
 from deployments.lease import EarServer, Place
 from deployments.loading import loading
 from deployments.memory_guard import MemoryGuard, State, give_back
+from deployments.proof import hears
 from serve_app.ears import Limits
-from serve_app.engines import Recogniser
+from serve_app.engines import Hints, Recogniser
 from serve_app.listening_apart import Transcriber, speech_to_text
 from serve_app.settings import DEFAULT_MEMORY, MemorySettings, SpeechToTextSettings
 
@@ -34,6 +35,8 @@ class SpeechToText:
         listening = speech_to_text(self._engine, Limits(partials_at_once=settings.partials_at_once))
         async with loading("speech-to-text", settings, memory):
             await listening.warm()
+            for language in (None, *settings.routes):
+                await hears(listening, hints=Hints(language=language))
         self._ears = EarServer(listening, ray.util.get_node_ip_address(), settings.max_sessions)
         await self._ears.start()
         self._guard = MemoryGuard(memory, lambda: give_back(self._engine))

@@ -7,6 +7,7 @@ from deployments.engines import create
 from deployments.health import check
 from deployments.loading import loading
 from deployments.memory_guard import MemoryGuard, State, give_back
+from deployments.proof import speaks
 from serve_app.engines import Sound, Speech
 from serve_app.settings import DEFAULT_MEMORY, MemorySettings, TextToSpeechSettings
 
@@ -18,6 +19,7 @@ class TextToSpeech:
         self._engine = create("text_to_speech", settings.engine, **settings.options)
         async with loading("text-to-speech", settings, memory):
             await self._engine.warm()
+            await speaks(self._engine, settings.voice)
         self._guard = MemoryGuard(memory, lambda: give_back(self._engine))
         self._guard.start()
 

@@ -57,5 +57,8 @@ class WatchedTextToSpeech(TextToSpeech):
     async def live(self) -> int:
         return self._engine.live
 
+    async def pid(self) -> int:
+        return os.getpid()
+
     async def fail_with(self, reason: str | None) -> None:
         self._engine.error = None if reason is None else EngineFailed(reason)
