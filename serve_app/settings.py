@@ -180,6 +180,8 @@ class MemorySettings(Section):
 
     check: bool = True
     """Engines on a GPU are loaded one after the other, and only where the plan's bytes are available."""
+    wait_s: float = Field(30.0, ge=0)
+    """How long an engine waits for room, which a replica that has just ended may be giving back."""
     guard: bool = True
     """Sessions, then speculation, then caches are given up before the machine stops answering."""
     low_bytes: int | None = Field(None, ge=0)
