@@ -8,10 +8,13 @@ from starlette.applications import Starlette
 from deployments.engines import create
 from deployments.front import Front, application
 from deployments.remote import RemoteLanguageModel, RemoteSpeechToText, RemoteTextToSpeech, answer
+from deployments.sessions import RemoteKeeper
+from patches.serve_drain import let_sockets_end, on_shutdown
 from patches.uvicorn_limits import raise_limits
 from serve_app.access import Access
 from serve_app.admission import Door, refuse_without_key
 from serve_app.engines import Engines
+from serve_app.life import Leaving, Life
 from serve_app.realtime.session_object import Served
 from serve_app.session import SessionOptions
 from serve_app.settings import Settings
@@ -23,14 +26,16 @@ PROBE_S = 3.0
 class Gateway:
     """Ready once all engines are: the first session must not wait for weights."""
 
-    async def __init__(  # type: ignore[misc]  # Serve awaits it
-        self, settings: Settings, access: Access, stt: Any, llm: Any, tts: Any
-    ) -> None:
+    async def __init__(self, settings: Settings, access: Access, parts: dict[str, Any]) -> None:  # type: ignore[misc]  # Serve awaits it
+        """`parts`: handles of stt, llm, tts and, where sessions outlive their connection, sessions."""
         must_not_be_open(settings, access)
         raise_limits(settings.session.max_message_bytes)
+        let_sockets_end()
         self._settings = settings
         self._access = access
-        self._handles = {"stt": stt, "llm": llm, "tts": tts}
+        self._handles = parts
+        self._leaving = leaving_with_the_replica(settings.session.drain_s)
+        stt, llm, tts = parts["stt"], parts["llm"], parts["tts"]
         warm_s = settings.models.warm_s
         self._speech_to_text = RemoteSpeechToText(stt, warm_s)
         self._text_to_speech = RemoteTextToSpeech(tts, warm_s)
@@ -41,7 +46,8 @@ class Gateway:
             language_model=RemoteLanguageModel(llm, warm_s),
             text_to_speech=self._text_to_speech,
         )
-        await asyncio.gather(*(engine.warm() for engine in _all(self._engines)))
+        self._keeper = RemoteKeeper(parts["sessions"], warm_s) if "sessions" in parts else None
+        await asyncio.gather(*(engine.warm() for engine in _all(self._engines)), self._keeper.warm() if self._keeper else asyncio.sleep(0))
 
     def __serve_build_asgi_app__(self) -> Starlette:
         """Serve calls this after the constructor, where the handles are known (`serve.ingress()` without an application)."""
@@ -63,12 +69,19 @@ class Gateway:
             voices=self._text_to_speech.voices,
             instructions=settings.llm.instructions,
         )
-        session = settings.session
-        return SessionOptions(served, session.max_s, session.lead_s, session.kept_audio_bytes, session.unsent_bytes, session.stalled_s)
+        session, life = settings.session, Life(self._keeper, leaving=self._leaving)
+        limits = session.max_s, session.lead_s, session.kept_audio_bytes, session.unsent_bytes, session.stalled_s
+        return SessionOptions(served, *limits, life=life)
 
 
 def _all(engines: Engines) -> tuple[Any, ...]:
     return (engines.voice_activity, engines.turn_detector, engines.speech_to_text, engines.language_model, engines.text_to_speech)
+
+
+def leaving_with_the_replica(within_s: float) -> Leaving:
+    leaving, loop = Leaving(within_s), asyncio.get_running_loop()
+    on_shutdown(lambda: loop.call_soon_threadsafe(leaving.ask))
+    return leaving
 
 
 def must_not_be_open(settings: Settings, access: Access) -> None:

@@ -1,5 +1,6 @@
 """Speech-to-text as a deployment: one recogniser a replica, which hears for all its sessions; their audio comes on sockets (lease.py)."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,6 +10,7 @@ from deployments.engines import create
 from deployments.engines.routed import RoutedRecogniser
 from deployments.health import check
 from deployments.lease import EarServer, Place
+from patches.serve_drain import on_shutdown
 from serve_app.ears import Limits
 from serve_app.engines import Recogniser
 from serve_app.listening_apart import Transcriber, speech_to_text
@@ -31,6 +33,8 @@ class SpeechToText:
         await listening.warm()
         self._ears = EarServer(listening, ray.util.get_node_ip_address(), settings.max_sessions)
         await self._ears.start()
+        loop = asyncio.get_running_loop()
+        on_shutdown(lambda: loop.call_soon_threadsafe(self._ears.leave))
 
     async def lease(self, session_id: str) -> AsyncIterator[Place | None]:
         """Lasts as long as the caller wants its session here."""

@@ -188,7 +188,7 @@ class Session:
 
     async def _hang_up_with(self, command: cmd.HangUp) -> None:
         """Before a client can come back the last copy must be where it will be looked for."""
-        await (self._keeping.finish() if command.code == RESTARTING else self._keeping.forget())
+        await (self._keeping.finish(REPLACED_S) if command.code == RESTARTING else self._keeping.forget())
         await self._leave(command.code, command.reason)
 
     async def _leave(self, code: int, reason: str) -> None:

@@ -14,6 +14,7 @@ from ray.serve.config import AutoscalingConfig
 from deployments.engines import ELSEWHERE, ENGINES
 from deployments.gateway import Gateway
 from deployments.llm import LanguageModel
+from deployments.sessions import Sessions
 from deployments.stt import SpeechToText
 from deployments.tts import TextToSpeech
 from serve_app import key_file, models
@@ -60,8 +61,10 @@ def graph(settings: Settings) -> Application:
     stt = _deployment(SpeechToText, settings.stt, settings, max_ongoing_requests=settings.stt.max_sessions + SPARE)
     llm = _deployment(LanguageModel, settings.llm, settings)
     tts = _deployment(TextToSpeech, settings.tts, settings)
-    engines = (stt.bind(settings.stt), llm.bind(settings.llm), tts.bind(settings.tts))
-    return _gateway(settings).bind(settings, access, *engines)
+    parts = {"stt": stt.bind(settings.stt), "llm": llm.bind(settings.llm), "tts": tts.bind(settings.tts)}
+    if settings.session.resume_s:
+        parts["sessions"] = _sessions(settings).bind(settings.session.resume_s)
+    return _gateway(settings).bind(settings, access, parts)
 
 
 def _must_exist(settings: Settings) -> None:
@@ -103,8 +106,26 @@ def _gateway(settings: Settings) -> serve.Deployment:
         max_ongoing_requests=settings.session.max_sessions * 4 + SPARE,
         ray_actor_options={"num_cpus": settings.gateway.num_cpus, **_environment(settings)},
         logging_config=QUIET,
+        **_life(settings),
+    )
+
+
+def _sessions(settings: Settings) -> serve.Deployment:
+    return serve.deployment(
+        Sessions,
+        name="Sessions",
+        num_replicas=settings.session.copies,
+        max_replicas_per_node=1 if settings.session.copies > 1 else None,
+        max_ongoing_requests=settings.session.max_sessions * settings.gateway.replicas + SPARE,
+        ray_actor_options={"num_cpus": 0},
+        logging_config=QUIET,
         **LIFE,
     )
+
+
+def _life(settings: Settings) -> dict[str, Any]:
+    """Of what holds sessions, or works for replies that may end."""
+    return LIFE | {"graceful_shutdown_timeout_s": settings.session.drain_s + LIFE["graceful_shutdown_timeout_s"]}
 
 
 def _deployment(kind: type, placement: Placement, settings: Settings, max_ongoing_requests: int | None = None) -> serve.Deployment:
@@ -115,7 +136,7 @@ def _deployment(kind: type, placement: Placement, settings: Settings, max_ongoin
         max_ongoing_requests=max_ongoing_requests or placement.max_ongoing,
         ray_actor_options={**resources, **_environment(settings)},
         logging_config=QUIET,
-        **LIFE,
+        **_life(settings),
         **_replicas(placement, max_ongoing_requests or placement.max_ongoing),
         **_group(placement),
     )
