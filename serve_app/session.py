@@ -27,7 +27,7 @@ from serve_app.errors import EngineBusy, EngineGone
 from serve_app.hearing import Hearing
 from serve_app.incoming import Incoming
 from serve_app.kept import Copy
-from serve_app.life import Keeping, TakenUp
+from serve_app.life import REPLACED_S, Keeping, TakenUp
 from serve_app.outbox import ClientStalled, Outbox
 from serve_app.realtime import render
 from serve_app.realtime.session_object import SessionObject
