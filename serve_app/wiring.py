@@ -20,6 +20,7 @@ from deployments.tts import TextToSpeech
 from serve_app import key_file, models
 from serve_app.cache import CACHE_VARIABLE
 from serve_app.errors import SettingsError
+from serve_app.life import REPLACED_S
 from serve_app.settings import EngineChoice, Placement, Settings
 
 log = logging.getLogger(__name__)
@@ -125,7 +126,7 @@ def _sessions(settings: Settings) -> serve.Deployment:
 
 def _life(settings: Settings) -> dict[str, Any]:
     """Of what holds sessions, or works for replies that may end."""
-    return LIFE | {"graceful_shutdown_timeout_s": settings.session.drain_s + LIFE["graceful_shutdown_timeout_s"]}
+    return LIFE | {"graceful_shutdown_timeout_s": settings.session.drain_s + REPLACED_S + LIFE["graceful_shutdown_timeout_s"]}
 
 
 def _deployment(kind: type, placement: Placement, settings: Settings, max_ongoing_requests: int | None = None) -> serve.Deployment:
