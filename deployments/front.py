@@ -45,7 +45,7 @@ class Front:
         transport = SocketTransport(socket, self.settings.session.max_message_bytes)
         caller = caller_of(socket.scope)
         try:
-            with self.door.sessions.session(caller.key.digest, caller.key.limits.sessions):
+            with self.door.session(caller):
                 await drive(transport, self.engines, self._asked(socket))
         except Refused as refused:
             await refuse(transport, str(refused))
@@ -58,12 +58,13 @@ class Front:
         """What this client asked for in the address, or with an ephemeral key, which knows best."""
         query, caller = socket.query_params, caller_of(socket.scope)
         wishes = query.get("sparkvox", "").split(",")
+        shedding, most = self.door.shedding, self.settings.session.eager_sessions
         initial = None if caller.session is None else SessionUpdateBody.model_validate(caller.session)
         transcribes = query.get("intent") == "transcription" if initial is None else initial.type == "transcription"
         return replace(
             self.options,
             timings="timings" in wishes,
-            eager=lambda: "patient" not in wishes and self.door.sessions.sessions <= self.settings.session.eager_sessions,
+            eager=lambda: "patient" not in wishes and shedding.speculates and self.door.sessions.sessions <= most,
             transcription_only=transcribes,
             initial=initial,
             allowance=self.door.allowance(caller),

@@ -7,6 +7,7 @@ from starlette.applications import Starlette
 
 from deployments.engines import create
 from deployments.front import Front, application
+from deployments.memory_guard import MemoryGuard, follow, give_back
 from deployments.remote import RemoteLanguageModel, RemoteSpeechToText, RemoteTextToSpeech, answer
 from deployments.sessions import RemoteKeeper
 from patches.serve_drain import let_sockets_end, on_shutdown
@@ -32,10 +33,9 @@ class Gateway:
         raise_limits(settings.session.max_message_bytes)
         let_sockets_end()
         self._settings = settings
-        self._access = access
-        self._handles = parts
-        self._leaving = leaving_with_the_replica(settings.session.drain_s)
         stt, llm, tts = parts["stt"], parts["llm"], parts["tts"]
+        self._handles = {"stt": stt, "llm": llm, "tts": tts}
+        self._leaving = leaving_with_the_replica(settings.session.drain_s)
         warm_s = settings.models.warm_s
         self._speech_to_text = RemoteSpeechToText(stt, warm_s)
         self._text_to_speech = RemoteTextToSpeech(tts, warm_s)
@@ -47,11 +47,16 @@ class Gateway:
             text_to_speech=self._text_to_speech,
         )
         self._keeper = RemoteKeeper(parts["sessions"], warm_s) if "sessions" in parts else None
-        await asyncio.gather(*(engine.warm() for engine in _all(self._engines)), self._keeper.warm() if self._keeper else asyncio.sleep(0))
+        await asyncio.gather(*(part.warm() for part in (*_all(self._engines), self._keeper) if part is not None))
+        self._door = Door.of(settings, access)
+        self._guard = MemoryGuard(settings.memory, lambda: give_back(None))
+        self._guard.start()
+        elsewhere = tuple(self._handles.values()) if settings.topology.several else ()
+        self._following = asyncio.create_task(follow(self._door.shedding, self._guard, elsewhere, settings.memory))
 
     def __serve_build_asgi_app__(self) -> Starlette:
         """Serve calls this after the constructor, where the handles are known (`serve.ingress()` without an application)."""
-        front = Front(self._engines, self._options(), self._settings, Door.of(self._settings, self._access))
+        front = Front(self._engines, self._options(), self._settings, self._door)
         return application(front, self._ready, self._speech_to_text.counts)
 
     async def _ready(self) -> dict[str, str]:

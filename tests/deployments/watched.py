@@ -38,6 +38,10 @@ class WatchedLanguageModel(LanguageModel):
         """Replies under way in the engine."""
         return self._engine.live
 
+    async def sheds(self) -> int:
+        """How often the engine was asked for what it can do without."""
+        return self._engine.sheds
+
     async def pid(self) -> int:
         return os.getpid()
 
