@@ -27,7 +27,7 @@ from serve_app.errors import EngineBusy, EngineGone
 from serve_app.hearing import Hearing
 from serve_app.incoming import Incoming
 from serve_app.kept import Copy
-from serve_app.life import Keeping, TakenUp
+from serve_app.life import REPLACED_S, Keeping, TakenUp
 from serve_app.outbox import ClientStalled, Outbox
 from serve_app.realtime import render
 from serve_app.realtime.session_object import SessionObject
@@ -191,7 +191,7 @@ class Session:
 
     async def _hang_up_with(self, command: cmd.HangUp) -> None:
         """Before a client can come back the last copy must be where it will be looked for."""
-        await (self._keeping.finish() if command.code == RESTARTING else self._keeping.forget())
+        await (self._keeping.finish(REPLACED_S) if command.code == RESTARTING else self._keeping.forget())
         await self._leave(command.code, command.reason)
 
     async def _leave(self, code: int, reason: str) -> None:

@@ -162,6 +162,12 @@ class SessionSettings(Section):
     gateway: work that may be thrown away must not make others wait. 0: never."""
     kept_audio_bytes: int = Field(8 * 1024 * 1024, ge=0)
     """Of the sound of one session's items, for clients that retrieve them."""
+    resume_s: float = Field(60.0, ge=0)
+    """How long a client that lost its connection may take to come back to its session. 0: sessions end with their connection."""
+    copies: int = Field(1, ge=1)
+    """Of what is kept of sessions, each on another node."""
+    drain_s: float = Field(30.0, ge=0)
+    """How long a session may wait for a quiet moment when its gateway is taken away."""
 
 
 class HttpSettings(Section):
