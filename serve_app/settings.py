@@ -326,6 +326,8 @@ _SPARK: dict[str, Any] = {
         "num_cpus": 2,
         "num_gpus": 0.1,
     },
+    # The first compilation takes over an hour (N §7 of docs/engines.md's sources); `sparkvox warm` does it beforehand.
+    "models": {"warm_s": 7200.0},
 }
 
 # The Spark's own engines with small models on the CPU: the code that loads and steps there is run here.
