@@ -7,6 +7,7 @@ from starlette.applications import Starlette
 
 from deployments.engines import create
 from deployments.front import Front, application
+from deployments.memory_guard import MemoryGuard, follow, give_back
 from deployments.remote import RemoteLanguageModel, RemoteSpeechToText, RemoteTextToSpeech, answer
 from patches.uvicorn_limits import raise_limits
 from serve_app.access import Access
@@ -29,7 +30,6 @@ class Gateway:
         must_not_be_open(settings, access)
         raise_limits(settings.session.max_message_bytes)
         self._settings = settings
-        self._access = access
         self._handles = {"stt": stt, "llm": llm, "tts": tts}
         warm_s = settings.models.warm_s
         self._speech_to_text = RemoteSpeechToText(stt, warm_s)
@@ -42,10 +42,15 @@ class Gateway:
             text_to_speech=self._text_to_speech,
         )
         await asyncio.gather(*(engine.warm() for engine in _all(self._engines)))
+        self._door = Door.of(settings, access)
+        self._guard = MemoryGuard(settings.memory, lambda: give_back(None))
+        self._guard.start()
+        elsewhere = tuple(self._handles.values()) if settings.topology.several else ()
+        self._following = asyncio.create_task(follow(self._door.shedding, self._guard, elsewhere, settings.memory))
 
     def __serve_build_asgi_app__(self) -> Starlette:
         """Serve calls this after the constructor, where the handles are known (`serve.ingress()` without an application)."""
-        front = Front(self._engines, self._options(), self._settings, Door.of(self._settings, self._access))
+        front = Front(self._engines, self._options(), self._settings, self._door)
         return application(front, self._ready, self._speech_to_text.counts)
 
     async def _ready(self) -> dict[str, str]:

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         settings = settings_for(args.settings, args.host)
         _free_or_fail(args.host, args.port)
         prepare(os.environ, settings, args.proxy or best_proxy())
-        application = _built(settings)
+        application = built(settings)
         with _ray(args.dashboard), _stop_signals() as stop:
             serve_until(stop, application, args.host, args.port)
     except SparkvoxError as error:
@@ -72,6 +72,16 @@ def run(args: argparse.Namespace) -> int:
 
 def prepare(environment: MutableMapping[str, str], settings: Settings, proxy: str) -> None:
     """What Ray and Serve (2.60) must find in the environment when they start."""
+    wanted = needed(settings, proxy)
+    if proxy == "haproxy":
+        wanted |= {name: str(_free_port(port)) for name, port in HAPROXY_PORTS.items()}
+    for name, value in wanted.items():
+        environment.setdefault(name, value)
+    kernel_caches(environment)
+
+
+def needed(settings: Settings, proxy: str) -> dict[str, str]:
+    """The same on every node of a cluster."""
     from patches.uvicorn_limits import CALLBACK, MAX_MESSAGE_VARIABLE
 
     longest_s = math.ceil(settings.session.max_s) + 60
@@ -90,15 +100,12 @@ def prepare(environment: MutableMapping[str, str], settings: Settings, proxy: st
             "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(longest_s),
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
         }
-        wanted |= {name: str(_free_port(port)) for name, port in HAPROXY_PORTS.items()}
-    for name, value in wanted.items():
-        environment.setdefault(name, value)
     if settings.models.cache is not None:
-        environment[CACHE_VARIABLE] = str(settings.models.cache)
-    kernel_caches(environment)
+        wanted[CACHE_VARIABLE] = str(settings.models.cache)
+    return wanted
 
 
-def _built(settings: Settings) -> Any:
+def built(settings: Settings) -> Any:
     """Before Ray runs: what is missing is known, and what must be fetched is here."""
     from serve_app.wiring import graph
 
@@ -111,11 +118,10 @@ def serve_until(stop: threading.Event, application: Any, host: str, port: int) -
     from ray import serve
 
     _say("Serve starts.")
-    serve.start(http_options={"host": host, "port": port})
+    start_serve(host, port)
     try:
-        target = serve.RunTarget(application, name=APPLICATION, route_prefix="/")
-        serve.run_many([target], wait_for_applications_running=False)
-        _wait_until_ready(stop)
+        deploy(application)
+        wait_until_ready(stop)
         if not stop.is_set():
             _say_where(host, port)
         stop.wait()
@@ -124,7 +130,28 @@ def serve_until(stop: threading.Event, application: Any, host: str, port: int) -
         serve.shutdown()
 
 
-def _wait_until_ready(stop: threading.Event) -> None:
+def start_serve(host: str, port: int, everywhere: bool = False) -> None:
+    """`everywhere`: a proxy on each node of the cluster."""
+    from ray import serve
+
+    serve.start(proxy_location="EveryNode" if everywhere else None, http_options={"host": host, "port": port})
+
+
+def deploy(application: Any) -> None:
+    """Asks for it; `wait_until_ready` waits."""
+    from ray import serve
+
+    serve.run_many([serve.RunTarget(application, name=APPLICATION, route_prefix="/")], wait_for_applications_running=False)
+
+
+def deployed() -> bool:
+    from ray import serve
+
+    return APPLICATION in serve.status().applications
+
+
+def wait_until_ready(stop: threading.Event) -> None:
+    """Until the application runs, or `stop` is set. Raises `ServerFailed` when it will not."""
     from ray import serve
 
     ready: set[str] = set()
@@ -169,9 +196,13 @@ def pairs_of(given: list[str]) -> dict[str, str]:
 
 def settings_for(given: list[str], host: str) -> Settings:
     settings = Settings.of(pairs_of(given))
-    if not settings.gateway.open_to_all and not key_file.access(settings, os.environ).keys:
+    if not settings.gateway.open_to_all and not has_keys(settings):
         refuse_without_key(host)
     return settings
+
+
+def has_keys(settings: Settings) -> bool:
+    return bool(key_file.access(settings, os.environ).keys)
 
 
 def _free_or_fail(host: str, port: int) -> None:

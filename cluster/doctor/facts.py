@@ -168,6 +168,8 @@ class Chosen(Fact):
     options: dict[str, dict[str, str]] = {}
     """The options that rules ask about, as text, by section."""
     weights_missing: tuple[str, ...] = ()
+    refusal: str = ""
+    """Why the memory plan refuses it."""
     nodes: int = 1
     """That the engines are to be spread over."""
 

@@ -10,6 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from cluster.apply import planned
+from cluster.here import memory_bytes, weights_on_disk
+from cluster.plan import plan
 from cluster.warm.one import SECTIONS
 from cluster.warm.watching import MB, Caches, tell_end, telling
 from deployments.engines import ELSEWHERE
@@ -18,6 +21,7 @@ from serve_app.cache import CACHE_VARIABLE
 from serve_app.errors import SparkvoxError
 from serve_app.serving import pairs_of
 from serve_app.settings import Settings, nvidia_gpu_visible
+from serve_app.weights import fetch
 
 
 class MemoryTaken(SparkvoxError):
@@ -42,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def warm(settings: Settings) -> int:
-    from serve_app.wiring import fetch
-
+    """With the memory that the plan gives each engine: with vLLM's own share two would not fit. Raises `SettingsError`."""
+    settings = planned(settings, plan(settings, memory_bytes(), weights_on_disk(settings.llm.model)))
     fetch(settings)
     _say(f"What is compiled is kept in {kernel_caches.kernels_folder(os.environ)}.")
     caches = Caches(os.environ)

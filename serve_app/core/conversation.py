@@ -17,13 +17,15 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import assert_never
 
-from serve_app.core import commands as told
+from serve_app.core import commands as cmd
 from serve_app.core import events as ev
+from serve_app.core import notifications as told
 from serve_app.core.commands import Command, Tell, problem
 from serve_app.core.config import Config, ResponseRequest, ServerVad
 from serve_app.core.eager import EagerTurn
-from serve_app.core.items import Kind, Message, Part, Role
+from serve_app.core.items import FunctionCall, Kind, Message, Part, Role
 from serve_app.core.memory import Memory
+from serve_app.core.moments import Moments
 from serve_app.core.response import Marks
 from serve_app.core.responses import Responses
 from serve_app.core.transcripts import TranscriptEvent, Transcripts, audio_without_text
@@ -39,39 +41,34 @@ class Conversation:
         self.config = config
         self.memory = Memory()
         self._new_id = new_id
-        self._expires_at = expires_at
+        self._moments = Moments(self.memory.playback, expires_at)
         self._utterance: str | None = None  # the item that what is being said now will become
         self._transcripts = Transcripts()
         self.responses = Responses(self.memory, new_id)
         self._eager = EagerTurn(self.responses)
         self._marks: dict[str, Marks] = {}
-        self._quiet_since: float | None = None  # when the last response was done, if nobody has spoken since
 
     @property
     def deadline(self) -> float | None:
-        moments = [moment for moment in (self._expires_at, self._idle_at) if moment is not None]
-        return min(moments, default=None)
+        return self._moments.next(self._idle_timeout_s)
 
     @property
-    def _idle_at(self) -> float | None:
-        """When the silence after an answer has lasted too long; counted from the end of its playback."""
+    def _idle_timeout_s(self) -> float | None:
         policy = self.config.turn_taking
-        if not isinstance(policy, ServerVad) or policy.idle_timeout_s is None or self._quiet_since is None:
-            return None
-        return max(self._quiet_since, self.memory.playback.ends_at) + policy.idle_timeout_s
+        return policy.idle_timeout_s if isinstance(policy, ServerVad) else None
 
     @property
-    def live_responses(self) -> int:
-        return len(self.responses)
+    def quiet(self) -> bool:
+        """Nobody speaks, nothing is being made, and nothing that was begun waits for the client."""
+        called = isinstance(self.memory.history.last, FunctionCall)
+        return not (self._utterance or len(self.responses) or self.responses.draft or self._transcripts.waiting or called)
 
     def handle(self, event: ev.Event, now: float) -> list[Command]:
         """What is to be done because of `event`, in order. `now` never goes back."""
         answering = self.responses.default is not None
         commands = self._handle(event, now)
-        if self.responses.default is not None or self._utterance is not None:
-            self._quiet_since = None
-        elif answering:
-            self._quiet_since = now
+        engaged = self.responses.default is not None or self._utterance is not None
+        self._moments.happened(answering, engaged, self.quiet, now)
         return commands
 
     def _handle(self, event: ev.Event, now: float) -> list[Command]:
@@ -99,7 +96,7 @@ class Conversation:
             case ev.CommitAsked():
                 return self._commit_asked(event, now)
             case ev.ClearAsked():
-                return [*self._drop_utterance(), told.ForgetBuffer(), Tell(told.BufferCleared())]
+                return [*self._drop_utterance(), cmd.ForgetBuffer(), Tell(told.BufferCleared())]
             case ev.ItemCreated():
                 return self._item_created(event)
             case ev.ItemAsked():
@@ -112,6 +109,11 @@ class Conversation:
                 return self._cancel_asked(event)
             case ev.DeadlinePassed():
                 return self._deadline_passed(event.audio_s, now)
+            case ev.LeaveAsked():
+                self._moments.leave(event.by)
+                return []
+            case ev.Parted():
+                return [*self.responses.discard_draft(), *(self._cancel_asked(ev.ResponseCancelled()) if self.responses.default else [])]
             case _:
                 assert_never(event)
 
@@ -132,7 +134,7 @@ class Conversation:
         item_id = self._new_id("item")
         self._utterance = item_id
         self._transcripts.begin(item_id, told_of)
-        begin = told.BeginUtterance(item_id, start_s, self.config.hints)
+        begin = cmd.BeginUtterance(item_id, start_s, self.config.hints)
         return [Tell(told.UtteranceStarted(item_id, start_s)), begin] if told_of else [begin]
 
     def _speech_stopped(self, event: ev.SpeechStopped, now: float) -> list[Command]:
@@ -162,7 +164,7 @@ class Conversation:
         self._utterance = None
         committed = Tell(told.UtteranceCommitted(item_id, self.memory.history.last_id))
         item = Message(item_id, Role.USER, [Part(Kind.INPUT_AUDIO)])
-        return [told.EndUtterance(item_id, guessed), told.ForgetBuffer(), committed, *self._append(item)]
+        return [cmd.EndUtterance(item_id, guessed), cmd.ForgetBuffer(), committed, *self._append(item)]
 
     def _commit_asked(self, event: ev.CommitAsked, now: float) -> list[Command]:
         if event.buffered_s < SHORTEST_COMMIT_S:
@@ -183,13 +185,13 @@ class Conversation:
             return []
         item_id, self._utterance = self._utterance, None
         self._transcripts.drop(item_id)
-        return [*self.responses.discard_draft(), told.DropUtterance(item_id)]
+        return [*self.responses.discard_draft(), cmd.DropUtterance(item_id)]
 
     def _configured(self, config: Config) -> list[Command]:
         changed, differs = config.turn_taking != self.config.turn_taking, config != self.config
         self.config = config
         if changed and self._utterance:
-            return [*self._drop_utterance(), told.ForgetBuffer()]
+            return [*self._drop_utterance(), cmd.ForgetBuffer()]
         return self.responses.discard_draft() if differs else []
 
     # --- transcripts --------------------------------------------------------------------------------------------------------------------
@@ -201,7 +203,7 @@ class Conversation:
         if index is None or item.id not in self.memory.history or self.memory.history[item.id] is not item:
             return commands
         self._transcripts.commit(item.id, index)
-        return [*commands, told.TranscribeItem(item.id, self.config.hints)]
+        return [*commands, cmd.TranscribeItem(item.id, self.config.hints)]
 
     def _guessed(self, event: ev.TranscriptGuessed, now: float) -> list[Command]:
         return self._settled(*self._eager.guessed(event, self.config, not self._transcripts.waiting, now), now)
@@ -274,21 +276,22 @@ class Conversation:
     # --- time ---------------------------------------------------------------------------------------------------------------------------
 
     def _deadline_passed(self, audio_s: float, now: float) -> list[Command]:
-        if self._expires_at is not None and now >= self._expires_at:
-            self._expires_at = None
+        if self._moments.expired(now):
             expired = problem("The session has reached its longest duration.", "session_expired", None, None)
-            return [expired, told.HangUp(1001, "session_expired")]
-        idle_at = self._idle_at
+            return [expired, cmd.HangUp(1001, "session_expired")]
+        if self._moments.left(now):
+            return [cmd.HangUp(1012, "the server is being replaced: connect again")]
+        idle_at = self._moments.idle_at(self._idle_timeout_s)
         return self._idle(audio_s, now) if idle_at is not None and now >= idle_at else []
 
     def _idle(self, audio_s: float, now: float) -> list[Command]:
         """The user has been silent for too long after an answer: the silence becomes a turn, and the agent speaks."""
-        assert isinstance(self.config.turn_taking, ServerVad) and self.config.turn_taking.idle_timeout_s is not None
-        silence_s = self.config.turn_taking.idle_timeout_s
+        silence_s = self._idle_timeout_s
+        assert silence_s is not None
         note = Message(self._new_id("item"), Role.SYSTEM, [Part(Kind.INPUT_TEXT, f"The user has said nothing for {silence_s:g} seconds.")])
         silence = Message(self._new_id("item"), Role.USER, [Part(Kind.INPUT_AUDIO, "")])
         commands: list[Command] = [Tell(told.IdleTimedOut(silence.id, max(0.0, audio_s - silence_s), audio_s)), *self._append(note)]
-        commands += [told.ForgetBuffer(), Tell(told.UtteranceCommitted(silence.id, self.memory.history.last_id)), *self._append(silence)]
+        commands += [cmd.ForgetBuffer(), Tell(told.UtteranceCommitted(silence.id, self.memory.history.last_id)), *self._append(silence)]
         return commands + (self._respond(ResponseRequest(), Marks(over_at=now)) if self.config.responds else [])
 
     def _append(self, item: Message) -> list[Command]:

@@ -6,8 +6,8 @@ client knows it already; under push to talk it does not, before the commit.
 
 from dataclasses import dataclass
 
-from serve_app.core import commands as told
 from serve_app.core import events as ev
+from serve_app.core import notifications as told
 from serve_app.core.commands import Command, Tell
 from serve_app.core.items import Item, Kind, Message
 from serve_app.core.prompts import INAUDIBLE

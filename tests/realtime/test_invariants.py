@@ -242,7 +242,7 @@ class RandomConversation(RuleBasedStateMachine):
             return
         for item_id in self.utterances:
             self.happens(ev.TranscriptFinished(item_id, "Yes.", 1.0))
-        while self.conversation.live_responses:
+        while len(self.conversation.responses):
             created = [one["response"]["id"] for one in self.messages if one["type"] == "response.created"]
             self.client(type="response.cancel", response_id=next(one for one in created if self.is_live(one)))
         self.seen.finish()

@@ -208,7 +208,7 @@ async def test_two_sessions_do_not_mix() -> None:
 
 async def test_a_failing_engine_fails_its_response_and_the_next_one_works() -> None:
     house = House(["One.", "Two.", "Three."], [("Well, ", EngineFailed("out of memory")), "A fine answer.", "Another one."])
-    async with house.session() as line:
+    async with house.session(eager=lambda: False) as line:
         line.speaks(1.0, silence_s=0.8)
         failed = (await line.gets("response.done"))["response"]
         assert failed["status"] == "failed" and "out of memory" in failed["status_details"]["error"]["message"]
