@@ -170,6 +170,8 @@ class Chosen(Fact):
     weights_missing: tuple[str, ...] = ()
     refusal: str = ""
     """Why the memory plan refuses it."""
+    gpu: bool = False
+    """Whether an engine is to run on the GPU."""
     nodes: int = 1
     """That the engines are to be spread over."""
 
@@ -210,6 +212,11 @@ class Facts(Fact):
     @property
     def gpu(self) -> Gpu | None:
         return self.gpus[0] if self.gpus else None
+
+    @property
+    def wants_gpu(self) -> bool:
+        """A machine whose GPU shares its memory was bought for that, whatever the settings say."""
+        return self.unified or self.chosen is None or self.chosen.gpu
 
     @property
     def unified(self) -> bool:

@@ -14,7 +14,8 @@ from deployments.engines import ENGINES
 from serve_app import models, weights
 from serve_app.engines_command import SETTINGS, lacks
 from serve_app.errors import SettingsError
-from serve_app.settings import Settings, nvidia_gpu_visible
+from serve_app.profiles import Profile
+from serve_app.settings import Placement, Settings, nvidia_gpu_visible
 
 ASKED = {
     "stt": ("device", "decoding.cuda_graphs"),
@@ -62,6 +63,7 @@ def chosen(settings: Settings) -> Chosen:
         options={section: _asked(choices[section].options, names) for section, names in ASKED.items()},
         weights_missing=tuple(name for name in weights.every(settings) if not models.present(name)),
         refusal=refusal,
+        gpu=settings.profile is Profile.SPARK or any(choice.on_gpu for choice in choices.values() if isinstance(choice, Placement)),
         nodes=len(TOPOLOGIES[settings.topology].nodes),
     )
 

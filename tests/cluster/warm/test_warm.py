@@ -82,3 +82,15 @@ def test_clean_removes_what_other_versions_have_left_and_nothing_else(
     said = capsys.readouterr().out
     assert f"removed {kept[0]}: 1 files, 2 MB" in said
     assert "1 folder(s) of other versions, 2 MB, are gone" in said
+
+
+def test_beside_a_server_nothing_is_warmed_where_the_gpu_shares_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Replica:
+        info = {"cmdline": ["ray::ServeReplica:sparkvox:LanguageModel"]}
+
+    monkeypatch.setattr("psutil.process_iter", lambda attributes: [Replica()])
+    monkeypatch.setattr(command, "nvidia_gpu_visible", lambda: False)
+    command._must_be_alone()
+    monkeypatch.setattr(command, "nvidia_gpu_visible", lambda: True)
+    with pytest.raises(command.MemoryTaken):
+        command._must_be_alone()
