@@ -77,6 +77,8 @@ def prepare(environment: MutableMapping[str, str], settings: Settings, proxy: st
         wanted |= {name: str(_free_port(port)) for name, port in HAPROXY_PORTS.items()}
     for name, value in wanted.items():
         environment.setdefault(name, value)
+    if settings.models.cache is not None:
+        environment[CACHE_VARIABLE] = str(settings.models.cache)
     kernel_caches(environment)
 
 

@@ -1,4 +1,4 @@
-"""The weights that some settings ask for, fetched before anything waits for them."""
+"""Which model files the engines of the settings will ask for, so that they are here, and checked, before a replica waits for them."""
 
 import os
 

@@ -19,11 +19,10 @@ from deployments.gateway import Gateway
 from deployments.llm import LanguageModel
 from deployments.stt import SpeechToText
 from deployments.tts import TextToSpeech
-from serve_app import key_file
+from serve_app import key_file, weights
 from serve_app.cache import CACHE_VARIABLE
 from serve_app.errors import SettingsError
 from serve_app.settings import GatewaySettings, Placement, Settings
-from serve_app.weights import fetch
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ def graph(settings: Settings) -> Application:
     _must_exist(settings)
     settings = planned(settings, plan(settings, memory_bytes(), weights_on_disk(settings.llm.model)))
     access = key_file.access(settings, os.environ)
-    fetch(settings)
+    weights.fetch(settings)
     stt = _deployment(SpeechToText, settings.stt, settings, max_ongoing_requests=settings.stt.max_sessions + SPARE)
     llm = _deployment(LanguageModel, settings.llm, settings)
     tts = _deployment(TextToSpeech, settings.tts, settings)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from serve_app import weights, wiring
+from serve_app import models, weights, wiring
 from serve_app.errors import SettingsError
 from serve_app.settings import Settings
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.fixture
 def fetched(monkeypatch):
     names = []
-    monkeypatch.setattr(weights.models, "ensure", names.append)
+    monkeypatch.setattr(models, "ensure", names.append)
     return names
 
 
