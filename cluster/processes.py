@@ -1,7 +1,7 @@
 """The processes of one start of a node, however Ray has rearranged them.
 
-Each carries the node's mark in its environment, or writes its output below the folder of Ray's logs: a process of Ray that gives itself a
-title writes it over its environment.
+Each carries the node's mark in its environment, or has a file below the folder of Ray's logs open to write: some processes of Ray give
+themselves a title, and write it over their environment. Whoever reads a log is none of them.
 """
 
 import os
@@ -15,22 +15,19 @@ from cluster.node_state import MARK
 
 GRACE_S = 5.0
 PROC = Path("/proc")
-OUTPUTS = ("1", "2")
-"""Not all files: whoever reads a log is not ours."""
 
 
 def ours(mark: str, logs: Path) -> Iterator[int]:
     """This process is none of them."""
-    own = str(os.getpid())
-    line = f"{MARK}={mark}".encode()
     for folder in PROC.iterdir():
-        if folder.name.isdigit() and folder.name != own and (line in _environment(folder) or _writes_below(folder, logs)):
+        if folder.name.isdigit() and folder.name != str(os.getpid()) and _is_ours(folder, mark, logs):
             yield int(folder.name)
 
 
 def titled(mark: str, logs: Path, title: str) -> list[int]:
     """Those of them whose command line begins so."""
-    return [pid for pid in ours(mark, logs) if _text(PROC / str(pid) / "cmdline").startswith(title)]
+    named = [folder for folder in PROC.iterdir() if folder.name.isdigit() and _text(folder / "cmdline").startswith(title)]
+    return [int(folder.name) for folder in named if _is_ours(folder, mark, logs)]
 
 
 def end(mark: str, logs: Path) -> int:
@@ -50,6 +47,10 @@ def is_node(pid: int) -> bool:
     return "node" in words and not {"head", "join"}.isdisjoint(words)
 
 
+def _is_ours(folder: Path, mark: str, logs: Path) -> bool:
+    return f"{MARK}={mark}".encode() in _environment(folder) or _writes_below(folder, logs)
+
+
 def _environment(folder: Path) -> list[bytes]:
     try:
         return (folder / "environ").read_bytes().split(b"\0")
@@ -59,9 +60,16 @@ def _environment(folder: Path) -> list[bytes]:
 
 def _writes_below(folder: Path, logs: Path) -> bool:
     try:
-        return any(Path(os.readlink(folder / "fd" / number)).is_relative_to(logs) for number in OUTPUTS)
+        below = [file.name for file in (folder / "fd").iterdir() if Path(os.readlink(file)).is_relative_to(logs)]
+        return any(_open_to_write(folder / "fdinfo" / name) for name in below)
     except OSError:
         return False
+
+
+def _open_to_write(about: Path) -> bool:
+    """`flags` are octal there (proc(5))."""
+    flags = [line.split()[1] for line in about.read_text().splitlines() if line.startswith("flags:")]
+    return bool(int(flags[0], 8) & os.O_ACCMODE)
 
 
 def _text(path: Path) -> str:

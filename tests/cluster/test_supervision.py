@@ -3,7 +3,6 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import IO
 
 import pytest
 
@@ -33,19 +32,17 @@ def test_who_asks_twice_does_not_want_to_wait() -> None:
     assert signals.hurry.is_set()
 
 
-def asleep(more: dict[str, str], out: IO[str], keeps: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
-    """A process that has started: its environment is there to be read."""
-    return subprocess.Popen(["sleep", "600"], env={**os.environ, **more}, stdout=out, stderr=out, pass_fds=keeps, start_new_session=True)
+def asleep(more: dict[str, str], *keeps: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sleep", "600"], env={**os.environ, **more}, pass_fds=keeps, start_new_session=True)
 
 
 def test_what_a_start_has_left_is_known_and_ended(tmp_path: Path) -> None:
-    """One that has overwritten its environment, as Ray's do, is known by where it writes."""
+    """One that has overwritten its environment, as Ray's do, is known by the log that it writes."""
     logs = tmp_path / "ray"
     logs.mkdir()
-    with (logs / "worker.out").open("w") as log, (tmp_path / "elsewhere").open("w") as elsewhere:
-        marked, retitled, reader, others = (
-            asleep({MARK: "aa"}, elsewhere), asleep({}, log), asleep({}, elsewhere, (log.fileno(),)), asleep({MARK: "aab"}, elsewhere)
-        )  # fmt: skip
+    with (logs / "agent.log").open("w") as log, (logs / "agent.log").open() as read:
+        marked, retitled = asleep({MARK: "aa"}), asleep({}, log.fileno())
+        reader, others = asleep({}, read.fileno()), asleep({MARK: "aab"})
     try:
         assert sorted(processes.ours("aa", logs)) == sorted([marked.pid, retitled.pid])
         assert processes.end("aa", logs) == 2
