@@ -146,7 +146,7 @@ async def test_a_sign_of_listening_leaves_the_answer_alone_and_a_word_ends_it(te
         heard_before = len(house.recogniser.batches)
         line.speaks(0.3, silence_s=0.3)
         async with asyncio.timeout(PATIENCE_S):
-            while len(house.recogniser.batches) == heard_before:  # the guess in the pause
+            while len(house.recogniser.batches) == heard_before:  # noqa: ASYNC110  the guess in the pause
                 await asyncio.sleep(0.01)
         line.speaks(0.0, silence_s=0.8)
         done = await line.gets("response.done")
