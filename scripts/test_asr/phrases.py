@@ -88,4 +88,5 @@ MORE_VOICES = ("af_nova", "af_kore", "am_eric", "am_puck", "bf_isabella", "bm_da
 """They say the cloudy phrases only: how far `cloud` and `Claude` are apart should not hang on six voices."""
 SPEEDS = (0.85, 1.0, 1.15)
 STRANGER = "am_liam"
-"""Never trained on: what is measured and what the tests are given is said by this voice."""
+"""Never trained on. Nor are the recordings of tests/audio: am_michael says nothing here, af_bella and af_heart say those phrases at other
+speeds."""

@@ -50,10 +50,13 @@ class Plan:
 
 STAGES = (
     Plan(1600),
-    Plan(1000, rate=1e-3, spread_alone=0, spread_until=0, seed=20261122),
-    Plan(600, rate=5e-4, spread_alone=0, spread_until=0, seed=20261123),
+    Plan(1400, rate=1e-3, spread_alone=0, spread_until=0, seed=20261122),
+    Plan(800, rate=1e-3, spread_alone=0, spread_until=0, seed=20261123),
+    Plan(400, rate=5e-4, spread_alone=0, spread_until=0, seed=20261124),
+    Plan(200, rate=4e-4, spread_alone=0, spread_until=0, seed=20261124),
 )
-"""Each begins anew at its own rate: what the first has learnt is rough, and the last brings `cloud` and `Claude` to their distance."""
+"""Each begins anew at its own rate: what the first has learnt is rough, and the last bring `cloud` and `Claude` to their distance. After
+2600 steps voices that were not taught are not understood yet."""
 
 
 @dataclass
