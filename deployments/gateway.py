@@ -81,7 +81,7 @@ class Gateway:
             instructions=settings.llm.instructions,
         )
         session, life = settings.session, Life(self._keeper, leaving=self._leaving)
-        limits = session.max_s, session.lead_s, session.kept_audio_bytes, session.unsent_bytes, session.stalled_s
+        limits = session.max_s, session.lead_s, session.kept_audio_bytes, session.unsent_bytes, session.stalled_s, session.barge_in_s
         return SessionOptions(served, *limits, life=life)
 
 

@@ -4,11 +4,12 @@ An over-committed Spark does not fail: it stops answering. So each engine waits 
 what is missing before it takes anything. Engines on the CPU are not held up; where memory is short, that is only said.
 """
 
+import asyncio
 import logging
 import os
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from filelock import AsyncFileLock
@@ -32,17 +33,36 @@ log = logging.getLogger(__name__)
 async def loading(engine: str, placement: Placement, memory: MemorySettings) -> AsyncIterator[None]:
     """Around an engine's `warm`. Raises `EngineFailed` where it does not fit, or took more than there is."""
     planned = placement.memory_bytes
-    if planned is None or not memory.check:
+    if planned is None or not memory.check or not _readable(memory):
         yield
     elif not placement.on_gpu:
         _say_if_short(engine, planned, read(memory.proc))
         yield
     else:
         async with AsyncFileLock(run_folder() / "loading.lock", poll_interval=POLL_S):
-            before = read(memory.proc)
-            refuse_if_short(engine, planned, before)
+            before = await _room(engine, planned, memory)
             yield
             compare(engine, planned, before, read(memory.proc))
+
+
+async def _room(engine: str, planned: int, memory: MemorySettings) -> Reading:
+    """Waits a while for it: what a replica had that was killed a moment ago comes back piece by piece."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(memory.wait_s):
+            while planned + KEPT > read(memory.proc).available_bytes:  # noqa: ASYNC110  # the kernel tells nobody
+                await asyncio.sleep(POLL_S)
+    reading = read(memory.proc)
+    refuse_if_short(engine, planned, reading)
+    return reading
+
+
+def _readable(memory: MemorySettings) -> bool:
+    try:
+        read(memory.proc)
+    except (OSError, KeyError) as error:
+        log.warning("memory is not checked: %s cannot be read (%s)", memory.proc, error)
+        return False
+    return True
 
 
 def run_folder() -> Path:

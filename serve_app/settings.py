@@ -151,6 +151,9 @@ class SessionSettings(Section):
     """The longest message of a client: an append with its envelope. Longer ones end the connection with 1009."""
     lead_s: float = Field(4.0, gt=0)
     """How far audio may be sent ahead of its playback."""
+    barge_in_s: float = Field(0.6, ge=0, le=5)
+    """Speech over an answer ends it by its first word that is more than a sign of listening ("mm-hm"), or without one after so long; until
+    then no more of the answer is sent. Coughs and signs of listening leave it alone. 0: any speech ends it, at once."""
     unsent_bytes: int = Field(8 * 1024 * 1024, ge=64 * 1024)
     """How much may wait for a client that does not read; with more its session ends."""
     stalled_s: float = Field(60.0, gt=0)
@@ -184,6 +187,8 @@ class MemorySettings(Section):
 
     check: bool = True
     """Engines on a GPU are loaded one after the other, and only where the plan's bytes are available."""
+    wait_s: float = Field(30.0, ge=0)
+    """How long an engine waits for room, which a replica that has just ended may be giving back."""
     guard: bool = True
     """Sessions, then speculation, then caches are given up before the machine stops answering."""
     low_bytes: int | None = Field(None, ge=0)

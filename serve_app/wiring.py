@@ -20,31 +20,13 @@ from deployments.llm import LanguageModel
 from deployments.sessions import Sessions
 from deployments.stt import SpeechToText
 from deployments.tts import TextToSpeech
-from serve_app import key_file, licences, models
+from serve_app import key_file, weights
 from serve_app.cache import CACHE_VARIABLE
 from serve_app.errors import SettingsError
 from serve_app.life import REPLACED_S
-from serve_app.settings import EngineChoice, GatewaySettings, Placement, Settings
+from serve_app.settings import GatewaySettings, Placement, Settings
 
 log = logging.getLogger(__name__)
-
-WEIGHTS = {
-    "silero": ("silero-vad",),
-    "smart-turn": ("smart-turn-v3.2",),
-    "moonshine": ("moonshine-tiny-en",),
-    "kokoro-onnx": ("kokoro-82m-int8", "kokoro-voices"),
-    "kokoro-torch": ("kokoro-voices",),
-}
-"""What each engine will ask for when it is warmed; one that is not here fetches it then."""
-MODELS = {
-    "whisper": "whisper-tiny-en",
-    "whisper-torch": "whisper-base",
-    "qwen3-asr": "Qwen/Qwen3-ASR-0.6B-hf",
-    "nemo-rnnt": "nvidia/nemotron-speech-streaming-en-0.6b",
-    "nemo-offline": "nvidia/parakeet-tdt-0.6b-v2",
-    "kokoro-torch": "kokoro-82m-torch",
-}
-"""The same for engines whose option `model` may name another."""
 
 QUIET = {"enable_access_log": False}
 LIFE: dict[str, Any] = {"graceful_shutdown_timeout_s": 10, "health_check_timeout_s": 30, "max_constructor_retry_count": 2}
@@ -66,7 +48,7 @@ def graph(settings: Settings) -> Application:
     _must_exist(settings)
     settings = planned(settings, plan(settings, memory_bytes(), weights_on_disk(settings.llm.model)))
     access = key_file.access(settings, os.environ)
-    fetch(settings)
+    weights.fetch(settings)
     stt = _deployment(SpeechToText, settings.stt, settings, by_sessions(settings.stt.max_sessions), settings.stt.max_sessions + SPARE)
     llm = _deployment(LanguageModel, settings.llm, settings, by_work(settings.llm.max_ongoing / 2, QUEUED_TOKENS))
     tts = _deployment(TextToSpeech, settings.tts, settings, by_work(settings.tts.max_ongoing / 2))
@@ -88,25 +70,6 @@ def _must_exist(settings: Settings) -> None:
     routed = [settings.stt, *settings.stt.routes.values()] if settings.stt.routes else []
     if elsewhere := [choice.engine for choice in routed if choice.engine in ELSEWHERE]:
         raise SettingsError(f"stt.routes cannot have the engine {elsewhere[0]}: its model runs on another server, not in steps with others")
-
-
-def fetch(settings: Settings) -> None:
-    """All weights that the settings need, checked, before a replica waits for them."""
-    if settings.models.cache is not None:
-        os.environ[CACHE_VARIABLE] = str(settings.models.cache)
-    licences.accept(settings.models.accept_licences)
-    chosen = (settings.vad, settings.turn, settings.stt, *settings.stt.routes.values(), settings.llm, settings.tts)
-    for name in (artifact for choice in chosen for artifact in weights(choice)):
-        models.ensure(name)
-    if settings.llm.model and settings.llm.engine not in ELSEWHERE:
-        models.ensure(settings.llm.model)
-
-
-def weights(choice: EngineChoice) -> tuple[str, ...]:
-    """The names of what the engine will ask for: its own, and the model that its options name. A path to a file is nothing to fetch."""
-    model = str(choice.options.get("model", MODELS.get(choice.engine, "")))
-    named = (model,) if choice.engine in MODELS and not model.endswith(".nemo") else ()
-    return (*WEIGHTS.get(choice.engine, ()), *named)
 
 
 def _gateway(settings: Settings) -> serve.Deployment:

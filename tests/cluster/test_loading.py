@@ -26,7 +26,7 @@ def own_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def machine(folder: Path, available_gb: float, swap_gb: float = 0) -> MemorySettings:
     sizes = {"MemTotal": 121.0, "MemAvailable": available_gb, "SwapTotal": swap_gb}
     (folder / "meminfo").write_text("".join(f"{name}: {int(size * GB / 1024)} kB\n" for name, size in sizes.items()))
-    return MemorySettings(proc=folder)
+    return MemorySettings(proc=folder, wait_s=0)
 
 
 def voice(gb: float | None, gpus: float) -> TextToSpeechSettings:
@@ -78,6 +78,26 @@ async def test_an_engine_without_room_is_refused_by_name_before_it_takes_anythin
         async with loading("the language model", voice(50, 0.5), machine(tmp_path, 41.5)):
             loaded = True
     assert not loaded
+
+
+async def test_what_a_killed_replica_had_is_waited_for(tmp_path: Path) -> None:
+    memory = machine(tmp_path, 3).model_copy(update={"wait_s": PATIENCE_S})
+
+    async def load() -> None:
+        async with loading("text-to-speech", voice(20, 0.2), memory):
+            pass
+
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(load())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        machine(tmp_path, 60)
+
+
+async def test_a_machine_that_tells_nothing_is_not_checked(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with loading("text-to-speech", voice(20, 0.2), MemorySettings(proc=tmp_path)):
+        pass
+    assert "memory is not checked" in caplog.text
 
 
 async def test_after_a_refusal_the_next_may_load(tmp_path: Path) -> None:

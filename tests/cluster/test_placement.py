@@ -96,7 +96,7 @@ def test_an_engine_that_would_not_fit_is_refused_by_name_at_the_start(two_nodes:
 
     sizes = {"MemTotal": 121, "MemAvailable": 20, "SwapTotal": 0}
     (tmp_path / "meminfo").write_text("".join(f"{name}: {size * GB // 1024} kB\n" for name, size in sizes.items()))
-    large = {"tts.memory_bytes": 50 * GB, "memory.proc": tmp_path}
+    large = {"tts.memory_bytes": 50 * GB, "memory.proc": tmp_path, "memory.wait_s": 0}
     settings = Settings.of({"topology": "one_spark", "profile": "fake", **SMALL, **GPUS, **large})
     with pytest.raises(RuntimeError):
         serve.run(graph(settings), name="large", route_prefix="/")
