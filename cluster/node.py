@@ -125,8 +125,9 @@ def _end_the_last(folder: Path) -> None:
         return
     if is_node(last.pid):
         raise SettingsError(f"a node runs here already (process {last.pid}); `sparkvox node leave` ends it")
-    end(last.mark)
-    NodeState(folder, last.mark).close()
+    left = NodeState(folder, last.mark)
+    end(left.mark, left.ray)
+    left.close()
 
 
 def _supervised(node: Node, work: Work, drain_s: float) -> int:

@@ -23,6 +23,10 @@ HEALTH = {
     "RAY_health_check_period_ms": "500",
     "RAY_health_check_timeout_ms": "1000",
     "RAY_health_check_failure_threshold": "3",
+    # A gateway behind a cut link: HAProxy sends new clients elsewhere within 3 s, not 10, and tries the next after 1 s, not 5.
+    "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "1s",
+    "RAY_SERVE_HAPROXY_HEALTH_CHECK_FALL": "3",
+    "RAY_SERVE_HAPROXY_TIMEOUT_CONNECT_S": "1",
 }
 HEAD_AWAY_S = 600
 """How long a node goes on with its sessions without its head, before its Ray gives up."""

@@ -1,5 +1,10 @@
-"""The processes of one start of a node: all that carry its mark in their environment, however Ray has rearranged them."""
+"""The processes of one start of a node, however Ray has rearranged them.
 
+Each carries the node's mark in its environment, or has a file below the folder of Ray's logs open to write: some processes of Ray give
+themselves a title, and write it over their environment. Whoever reads a log is none of them.
+"""
+
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,22 +14,27 @@ import psutil
 from cluster.node_state import MARK
 
 GRACE_S = 5.0
+PROC = Path("/proc")
 
 
-def marked(mark: str, proc: Path = Path("/proc")) -> Iterator[int]:
+def ours(mark: str, logs: Path) -> Iterator[int]:
     """This process is none of them."""
-    own = str(psutil.Process().pid)
-    line = f"{MARK}={mark}".encode()
-    for folder in proc.iterdir():
-        if folder.name.isdigit() and folder.name != own and line in _environment(folder):
+    for folder in PROC.iterdir():
+        if folder.name.isdigit() and folder.name != str(os.getpid()) and _is_ours(folder, mark, logs):
             yield int(folder.name)
 
 
-def end(mark: str) -> int:
+def titled(mark: str, logs: Path, title: str) -> list[int]:
+    """Those of them whose command line begins so."""
+    named = [folder for folder in PROC.iterdir() if folder.name.isdigit() and _text(folder / "cmdline").startswith(title)]
+    return [int(folder.name) for folder in named if _is_ours(folder, mark, logs)]
+
+
+def end(mark: str, logs: Path) -> int:
     """Ends what is left of a start; how many processes those were. A worker may start another while it goes, hence the rounds."""
     ended = 0
     until = time.monotonic() + GRACE_S
-    while (left := [one for pid in marked(mark) if (one := _process(pid))]) and time.monotonic() < until:
+    while (left := [one for pid in ours(mark, logs) if (one := _process(pid))]) and time.monotonic() < until:
         for process in left:
             _kill(process)
         ended += len(psutil.wait_procs(left, timeout=GRACE_S)[0])
@@ -33,11 +43,12 @@ def end(mark: str) -> int:
 
 def is_node(pid: int) -> bool:
     """Whether that process is a node of ours, and not another that got its number."""
-    process = _process(pid)
-    try:
-        return process is not None and "node" in process.cmdline()
-    except psutil.Error:
-        return False
+    words = _text(PROC / str(pid) / "cmdline").split("\0")
+    return "node" in words and not {"head", "join"}.isdisjoint(words)
+
+
+def _is_ours(folder: Path, mark: str, logs: Path) -> bool:
+    return f"{MARK}={mark}".encode() in _environment(folder) or _writes_below(folder, logs)
 
 
 def _environment(folder: Path) -> list[bytes]:
@@ -47,9 +58,31 @@ def _environment(folder: Path) -> list[bytes]:
         return []
 
 
+def _writes_below(folder: Path, logs: Path) -> bool:
+    try:
+        below = [file.name for file in (folder / "fd").iterdir() if Path(os.readlink(file)).is_relative_to(logs)]
+        return any(_open_to_write(folder / "fdinfo" / name) for name in below)
+    except OSError:
+        return False
+
+
+def _open_to_write(about: Path) -> bool:
+    """`flags` are octal there (proc(5))."""
+    flags = [line.split()[1] for line in about.read_text().splitlines() if line.startswith("flags:")]
+    return bool(int(flags[0], 8) & os.O_ACCMODE)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
 def _process(pid: int) -> psutil.Process | None:
     try:
-        return psutil.Process(pid)
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process
     except psutil.NoSuchProcess:
         return None
 
@@ -59,15 +92,3 @@ def _kill(process: psutil.Process) -> None:
         process.kill()
     except psutil.NoSuchProcess:
         return
-
-
-def titled(mark: str, title: str) -> list[int]:
-    """Those of the start whose command line begins so."""
-    found = []
-    for pid in marked(mark):
-        try:
-            if Path(f"/proc/{pid}/cmdline").read_text(errors="replace").startswith(title):
-                found.append(pid)
-        except OSError:  # ended meanwhile
-            continue
-    return found

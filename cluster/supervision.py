@@ -14,12 +14,13 @@ from cluster import children, processes
 from cluster.children import CallFailed
 from cluster.machine import versions
 from cluster.node_start import Node, Shared, environment, ray_command
+from serve_app.kernel_caches import kernel_caches
 
 POLL_S = 0.5
 CALL_S = 60.0
 """What a call to the cluster may take; importing Ray on a busy machine is most of it."""
-END_S = 20.0
-"""For Ray to end by itself."""
+END_S = 5.0
+"""For Ray to end by itself; what matters has ended by then, and what is left is killed."""
 TRIES = 3
 """To deploy, as long as it has never worked."""
 REPLICA = "ray::ServeReplica"
@@ -93,12 +94,13 @@ class Supervisor:
 
     def _life(self) -> str:
         """Of one Ray; why it ended."""
-        processes.end(self._node.state.mark)
+        processes.end(self._node.state.mark, self._node.state.ray)
         try:
             shared = self._shared_by_all()
         except CallFailed as error:
             return f"The head at {self._node.head} cannot be joined: {error}."
         wanted = environment(self._node, shared, self._given)
+        kernel_caches(wanted)
         log = self._node.state.ray / "start.log"
         ray = self._started(shared, wanted, log)
         try:
@@ -107,7 +109,7 @@ class Supervisor:
             return f"{error} ({log} says more)."
         finally:
             children.end(ray, 0 if self.signals.hurry.is_set() else END_S)
-            processes.end(self._node.state.mark)
+            processes.end(self._node.state.mark, self._node.state.ray)
         return f"Ray ended with {ray.returncode} ({log} says why)."
 
     def _shared_by_all(self) -> Shared:
@@ -149,8 +151,11 @@ class Supervisor:
         self._say(f"This node leaves; its sessions have {self._drain_s:.0f} s to end.")
         self._asked("drain", {"address": self._node.address, "within_s": self._drain_s}, wanted)
         until = time.monotonic() + self._drain_s
-        while time.monotonic() < until and processes.titled(self._node.state.mark, REPLICA) and not self.signals.hurry.wait(POLL_S):
+        while self._runs_replicas() and time.monotonic() < until and not self.signals.hurry.wait(POLL_S):
             pass
+
+    def _runs_replicas(self) -> bool:
+        return bool(processes.titled(self._node.state.mark, self._node.state.ray, REPLICA))
 
     def _asked(self, name: str, given: Any, environment: Mapping[str, str], within_s: float = CALL_S) -> Any:
         return children.asked(name, given, environment, within_s, self.signals.hurry)

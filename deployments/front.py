@@ -68,6 +68,7 @@ class Front:
             transcription_only=transcribes,
             initial=initial,
             allowance=self.door.allowance(caller),
+            life=replace(self.options.life, owner=caller.key.digest, returns_to=query.get("session_id")),
         )
 
 

@@ -25,7 +25,7 @@ class LanguageModel:
         self._settings = settings
         if not settings.on_gpu and settings.engine not in ELSEWHERE:
             os.nice(YIELDS)  # before the engine starts processes, which inherit it
-        self._engine = create("language_model", settings.engine, **_options(settings))
+        self._engine = create("language_model", settings.engine, **options_of(settings))
         async with loading("the language model", settings, memory):
             await self._engine.warm()
             await writes(self._engine)
@@ -55,5 +55,5 @@ class LanguageModel:
         )
 
 
-def _options(settings: LanguageModelSettings) -> dict[str, Any]:
+def options_of(settings: LanguageModelSettings) -> dict[str, Any]:
     return {"model": settings.model, **settings.options} if settings.model else settings.options

@@ -88,9 +88,9 @@ class RemoteSpeechToText:
         return await open_ear(self._stream.lease.remote(session_id), translated)
 
     async def counts(self) -> dict[str, int]:
-        """Of one replica."""
-        counts: dict[str, int] = await answer(self._handle.counts.remote(), NEXT_S)
-        return counts
+        """Of all replicas together."""
+        every: list[dict[str, int]] = await answer(self._handle.broadcast("counts").results_async(), NEXT_S)
+        return {name: sum(counts[name] for counts in every) for name in every[0]} if every else {"sessions": 0, "utterances": 0}
 
 
 class RemoteLanguageModel:

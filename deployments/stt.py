@@ -1,5 +1,6 @@
 """Speech-to-text as a deployment: one recogniser a replica, which hears for all its sessions; their audio comes on sockets (lease.py)."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from deployments.lease import EarServer, Place
 from deployments.loading import loading
 from deployments.memory_guard import MemoryGuard, State, give_back
 from deployments.proof import hears
+from patches.serve_drain import on_shutdown
 from serve_app.ears import Limits
 from serve_app.engines import Hints, Recogniser
 from serve_app.listening_apart import Transcriber, speech_to_text
@@ -41,6 +43,8 @@ class SpeechToText:
         await self._ears.start()
         self._guard = MemoryGuard(memory, lambda: give_back(self._engine))
         self._guard.start()
+        loop = asyncio.get_running_loop()
+        on_shutdown(lambda: loop.call_soon_threadsafe(self._ears.leave))
 
     async def lease(self, session_id: str) -> AsyncIterator[Place | None]:
         """Lasts as long as the caller wants its session here."""

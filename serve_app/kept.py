@@ -17,7 +17,7 @@ class Copy:
     connection: int = 1
     """Counts the connections of the session."""
     number: int = 0
-    """Counts the copies of one connection."""
+    """Counts the copies."""
     data: bytes = field(default=b"", repr=False)
     """realtime/snapshot.py; empty for a session that begins."""
 
@@ -34,7 +34,7 @@ class KeptSessions:
         return len(self._copies)
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
         return self._bytes
 
     def keep(self, copy: Copy, now: float) -> bool:
@@ -53,9 +53,13 @@ class KeptSessions:
         known = self._known(session_id)
         if known is None or known.owner != owner:
             return None
-        taken = replace(known, connection=known.connection + 1, number=0)
+        taken = replace(known, connection=known.connection + 1)
         self._put(taken, now)
         return taken
+
+    def peek(self, session_id: str) -> bytes:
+        known = self._known(session_id)
+        return b"" if known is None else known.data
 
     def forget(self, copy: Copy) -> None:
         """The session has ended for good."""

@@ -3,12 +3,14 @@ moment."""
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from serve_app.connection import new_id
+from serve_app.core.retries import Retries
 from serve_app.errors import SparkvoxError
 from serve_app.kept import Copy
 
@@ -16,6 +18,11 @@ log = logging.getLogger(__name__)
 
 BEAT_S = 20.0
 """A session from which nothing new comes is kept again so often: it lives, and a keeper that was replaced has nothing of it yet."""
+
+
+REPLACED_S = 30.0
+"""A keeper that is replaced, because Serve replaces all deployments of an application at once, is back within seconds; 22 were seen on a
+machine that had far too much to do."""
 
 
 class TakenUp(SparkvoxError):
@@ -97,13 +104,21 @@ class Keeping:
                 async with asyncio.timeout(BEAT_S):
                     await self._news.wait()
             self._news.clear()
-            if self._keeper is not None and not await self._keep(self._keeper):
-                raise TakenUp("another connection goes on with the session")
+            await self._try_to_keep()
 
-    async def finish(self) -> None:
-        """The last copy, of a session that may be taken up from now on."""
-        if self._keeper is not None:
-            await self._keep(self._keeper)
+    async def finish(self, patience_s: float = 0.0) -> None:
+        """The last copy, of a session that may be taken up from now on. `patience_s`: for a keeper that is away, because it is replaced
+        together with this server."""
+        retries = Retries(time.monotonic(), most=None, within_s=patience_s)
+        while self._keeper is not None:
+            try:
+                await self._keep(self._keeper)
+                return
+            except SparkvoxError as error:
+                if retries.again_in(time.monotonic()) is None:
+                    log.warning("session %s is not kept: %s", self._copy.session_id, error)
+                    return
+            await asyncio.sleep(retries.pause_s)
 
     async def forget(self) -> None:
         """The session has ended for good."""
@@ -112,10 +127,15 @@ class Keeping:
             with suppress(SparkvoxError):
                 await keeper.forget(self._copy)
 
-    async def _keep(self, keeper: Keeper) -> bool:
-        self._copy = replace(self._copy, number=self._copy.number + 1, data=self._snapshot())
+    async def _try_to_keep(self) -> None:
         try:
-            return await keeper.keep(self._copy)
+            mine = self._keeper is None or await self._keep(self._keeper)
         except SparkvoxError as error:
             log.warning("session %s could not be kept: %s", self._copy.session_id, error)
-            return True
+            return
+        if not mine:
+            raise TakenUp("another connection goes on with the session")
+
+    async def _keep(self, keeper: Keeper) -> bool:
+        self._copy = replace(self._copy, number=self._copy.number + 1, data=self._snapshot())
+        return await keeper.keep(self._copy)

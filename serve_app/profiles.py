@@ -80,6 +80,8 @@ _SPARK: dict[str, Any] = {
         "voice": "af_heart",
         "num_cpus": 2,
     },
+    # The first compilation takes over an hour (source N §7 of docs/engines.md); `sparkvox warm` does it beforehand.
+    "models": {"warm_s": 7200.0},
 }
 
 # The Spark's own engines with small models on the CPU: the code that loads and steps there is run here.

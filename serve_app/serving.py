@@ -102,6 +102,8 @@ def needed(settings: Settings, proxy: str) -> dict[str, str]:
             "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(longest_s),
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
         }
+    if settings.models.cache is not None:
+        wanted[CACHE_VARIABLE] = str(settings.models.cache)
     return wanted
 
 

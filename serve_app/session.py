@@ -27,7 +27,7 @@ from serve_app.errors import EngineBusy, EngineGone
 from serve_app.hearing import Hearing
 from serve_app.incoming import Incoming
 from serve_app.kept import Copy
-from serve_app.life import Keeping, TakenUp
+from serve_app.life import REPLACED_S, Keeping, TakenUp
 from serve_app.outbox import ClientStalled, Outbox
 from serve_app.realtime import render
 from serve_app.realtime.session_object import SessionObject
@@ -86,7 +86,8 @@ class Session:
         self._before = unpacked(begun.data) if begun.data else None
         session = _session_object(begun, options, self._before)
         self._wire = Wire(session, new_id, options.timings, options.allowance.rate_limits)
-        self._conversation = Conversation(session.config(), new_id, self._clock() + session.expires_at - time.time())
+        expires_at = self._clock() + session.expires_at - time.time()
+        self._conversation = Conversation(session.config(), new_id, expires_at, options.barge_in_s)
         self._tapes = Tapes(options.kept_audio_bytes)
         self._dictation = Dictation(begun.session_id, engines.speech_to_text, ear, self.post, self._tapes)
         self._hearing = Hearing(engines.voice_activity, engines.turn_detector, self._dictation.send, self.post, options.eager)
@@ -100,6 +101,8 @@ class Session:
         self._ending: list[asyncio.Task[None]] = []
         self._hang_up: asyncio.Future[cmd.HangUp] = asyncio.get_running_loop().create_future()
         self._moved = asyncio.Event()
+        self._flows = asyncio.Event()
+        self._flows.set()
         self._codec = Codec()
 
     async def run(self) -> None:
@@ -188,7 +191,7 @@ class Session:
 
     async def _hang_up_with(self, command: cmd.HangUp) -> None:
         """Before a client can come back the last copy must be where it will be looked for."""
-        await (self._keeping.finish() if command.code == RESTARTING else self._keeping.forget())
+        await (self._keeping.finish(REPLACED_S) if command.code == RESTARTING else self._keeping.forget())
         await self._leave(command.code, command.reason)
 
     async def _leave(self, code: int, reason: str) -> None:
@@ -229,6 +232,10 @@ class Session:
                 self._work_on(command.response_id).speak(command)
             case cmd.StopReply(response_id):
                 self._stop(response_id)
+            case cmd.HoldAudio():
+                self._flows.clear()
+            case cmd.ResumeAudio():
+                self._flows.set()
             case cmd.HangUp() if not self._hang_up.done():
                 self._hang_up.set_result(command)
 
@@ -274,6 +281,7 @@ class Session:
         too_much_s = self._conversation.memory.playback.ahead_s(self._clock()) - self._options.lead_s
         if too_much_s > 0:
             await asyncio.sleep(too_much_s)
+        await self._flows.wait()
 
 
 def _session_object(begun: Copy, options: SessionOptions, before: Snapshot | None) -> SessionObject:

@@ -20,6 +20,8 @@ class SessionOptions:
     """Of the sound of items, for clients that retrieve them; the oldest is forgotten first. Four minutes at 16 kHz."""
     unsent_bytes: int = 8 * 1024 * 1024
     stalled_s: float = 60.0
+    barge_in_s: float = 0.0
+    """How long speech over an answer lasts before it ends the answer even without a word; 0: any speech does, at once."""
     eager: Callable[[], bool] = lambda: True
     """Whether there is room now for answers that are begun before their turn is confirmed."""
     timings: bool = False

@@ -150,6 +150,9 @@ class SessionSettings(Section):
     """The longest message of a client: an append with its envelope. Longer ones end the connection with 1009."""
     lead_s: float = Field(4.0, gt=0)
     """How far audio may be sent ahead of its playback."""
+    barge_in_s: float = Field(0.6, ge=0, le=5)
+    """Speech over an answer ends it by its first word that is more than a sign of listening ("mm-hm"), or without one after so long; until
+    then no more of the answer is sent. Coughs and signs of listening leave it alone. 0: any speech ends it, at once."""
     unsent_bytes: int = Field(8 * 1024 * 1024, ge=64 * 1024)
     """How much may wait for a client that does not read; with more its session ends."""
     stalled_s: float = Field(60.0, gt=0)
@@ -159,6 +162,12 @@ class SessionSettings(Section):
     gateway: work that may be thrown away must not make others wait. 0: never."""
     kept_audio_bytes: int = Field(8 * 1024 * 1024, ge=0)
     """Of the sound of one session's items, for clients that retrieve them."""
+    resume_s: float = Field(60.0, ge=0)
+    """How long a client that lost its connection may take to come back to its session. 0: sessions end with their connection."""
+    copies: int = Field(1, ge=1)
+    """Of what is kept of sessions, each on another node."""
+    drain_s: float = Field(30.0, ge=0)
+    """How long a session may wait for a quiet moment when its gateway is taken away."""
 
 
 class HttpSettings(Section):

@@ -31,11 +31,15 @@ def fetch(settings: Settings) -> None:
     if settings.models.cache is not None:
         os.environ[CACHE_VARIABLE] = str(settings.models.cache)
     licences.accept(settings.models.accept_licences)
-    chosen = (settings.vad, settings.turn, settings.stt, *settings.stt.routes.values(), settings.llm, settings.tts)
-    for name in (artifact for choice in chosen for artifact in weights(choice)):
+    for name in every(settings):
         models.ensure(name)
-    if settings.llm.model and settings.llm.engine not in ELSEWHERE:
-        models.ensure(settings.llm.model)
+
+
+def every(settings: Settings) -> list[str]:
+    """The names of all weights that the settings need."""
+    chosen = (settings.vad, settings.turn, settings.stt, *settings.stt.routes.values(), settings.llm, settings.tts)
+    names = [artifact for choice in chosen for artifact in weights(choice)]
+    return [*names, settings.llm.model] if settings.llm.model and settings.llm.engine not in ELSEWHERE else names
 
 
 def weights(choice: EngineChoice) -> tuple[str, ...]:

@@ -17,11 +17,13 @@ from cluster.plan import plan
 from deployments.engines import ELSEWHERE, ENGINES
 from deployments.gateway import Gateway
 from deployments.llm import LanguageModel
+from deployments.sessions import Sessions
 from deployments.stt import SpeechToText
 from deployments.tts import TextToSpeech
 from serve_app import key_file, weights
 from serve_app.cache import CACHE_VARIABLE
 from serve_app.errors import SettingsError
+from serve_app.life import REPLACED_S
 from serve_app.settings import GatewaySettings, Placement, Settings
 
 log = logging.getLogger(__name__)
@@ -47,8 +49,10 @@ def graph(settings: Settings) -> Application:
     llm = _deployment(LanguageModel, settings.llm, settings)
     tts = _deployment(TextToSpeech, settings.tts, settings)
     memory = settings.memory
-    engines = (stt.bind(settings.stt, memory), llm.bind(settings.llm, memory), tts.bind(settings.tts, memory))
-    return _gateway(settings).bind(settings, access, *engines)
+    parts = {"stt": stt.bind(settings.stt, memory), "llm": llm.bind(settings.llm, memory), "tts": tts.bind(settings.tts, memory)}
+    if settings.session.resume_s:
+        parts["sessions"] = _sessions(settings).bind(settings.session.resume_s)
+    return _gateway(settings).bind(settings, access, parts)
 
 
 def _must_exist(settings: Settings) -> None:
@@ -72,9 +76,27 @@ def _gateway(settings: Settings) -> serve.Deployment:
         max_ongoing_requests=settings.session.max_sessions * 4 + SPARE,
         ray_actor_options={"num_cpus": settings.gateway.num_cpus, **_where(settings.gateway), **_environment(settings)},
         logging_config=QUIET,
-        **LIFE,
+        **_life(settings),
         **_spread(settings.gateway),
     )
+
+
+def _sessions(settings: Settings) -> serve.Deployment:
+    return serve.deployment(
+        Sessions,
+        name="Sessions",
+        num_replicas=settings.session.copies,
+        max_replicas_per_node=1 if settings.session.copies > 1 else None,
+        max_ongoing_requests=settings.session.max_sessions * settings.gateway.replicas + SPARE,
+        ray_actor_options={"num_cpus": 0},
+        logging_config=QUIET,
+        **LIFE,
+    )
+
+
+def _life(settings: Settings) -> dict[str, Any]:
+    """Of what holds sessions, or works for replies that may end."""
+    return LIFE | {"graceful_shutdown_timeout_s": settings.session.drain_s + REPLACED_S + LIFE["graceful_shutdown_timeout_s"]}
 
 
 def _deployment(kind: type, placement: Placement, settings: Settings, max_ongoing_requests: int | None = None) -> serve.Deployment:
@@ -85,7 +107,7 @@ def _deployment(kind: type, placement: Placement, settings: Settings, max_ongoin
         max_ongoing_requests=max_ongoing_requests or placement.max_ongoing,
         ray_actor_options={**resources, **_environment(settings)},
         logging_config=QUIET,
-        **LIFE,
+        **_life(settings),
         **_replicas(placement, max_ongoing_requests or placement.max_ongoing),
         **_group(placement),
         **_spread(placement),

@@ -14,7 +14,7 @@ def kept(*copies: Copy, most_bytes: int = 1000) -> KeptSessions:
 
 def test_a_session_is_taken_up_with_its_last_copy() -> None:
     sessions = kept(ONE, Copy("sess_1", "anna", 1, 2, b"two"))
-    assert sessions.take("sess_1", "anna", 60.0) == Copy("sess_1", "anna", 2, 0, b"two")
+    assert sessions.take("sess_1", "anna", 60.0) == Copy("sess_1", "anna", 2, 2, b"two")
 
 
 def test_a_copy_that_comes_late_replaces_nothing() -> None:
@@ -39,7 +39,7 @@ def test_the_earlier_connection_learns_that_the_session_was_taken_up() -> None:
 def test_what_was_not_heard_of_for_too_long_is_forgotten() -> None:
     sessions = kept(ONE)
     assert sessions.take("sess_1", "anna", 60.1) is None
-    assert (len(sessions), sessions.bytes) == (0, 0)
+    assert (len(sessions), sessions.size) == (0, 0)
 
 
 def test_what_was_heard_of_is_kept() -> None:
@@ -93,7 +93,7 @@ class KeptInAnyOrder(RuleBasedStateMachine):
     def no_more_than_there_is_room_for(self) -> None:
         if hasattr(self, "sessions"):
             held = [copy for copy, _ in self.sessions._copies.values()]
-            assert self.sessions.bytes == sum(len(copy.data) for copy in held) <= 100
+            assert self.sessions.size == sum(len(copy.data) for copy in held) <= 100
             self.last = {name: number for name, number in self.last.items() if name in {copy.session_id for copy in held}}
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from cluster.doctor import report
+from cluster.doctor.edge import network
 from cluster.doctor.edge.gather import gather
 from cluster.doctor.facts import Facts, FactsUnreadable
 from cluster.doctor.over_ray import ClusterSilent, facts_of_nodes
@@ -62,15 +63,19 @@ def read(path: Path) -> Facts:
         raise FactsUnreadable(f"{path} cannot be read: {error.strerror}") from error
 
 
+def ray_runs() -> bool:
+    return network.ray().running
+
+
 def _nodes(args: argparse.Namespace, settings: Settings, others: list[Facts]) -> list[Facts] | tuple[list[Facts], Judgement]:
-    here = gather(settings)
     if others:
-        count = 1 + len(others)
-        return [facts.model_copy(update={"ray": facts.ray.model_copy(update={"nodes": count})}) for facts in (here, *others)]
-    if args.alone or not here.ray.running:
-        return [here]
+        update = {"nodes": 1 + len(others)}
+        return [facts.model_copy(update={"ray": facts.ray.model_copy(update=update)}) for facts in (gather(settings), *others)]
+    if args.alone or not ray_runs():
+        return [gather(settings)]
     try:
         return facts_of_nodes(args.settings)
     except ClusterSilent as error:
         why = "what is wrong on the other nodes is not seen from here"
-        return [here], Judgement("cluster", Level.LOOK, str(error), why, "sparkvox node status; or sparkvox doctor --alone on each node")
+        mend = "sparkvox node status; or sparkvox doctor --alone on each node"
+        return [gather(settings)], Judgement("cluster", Level.LOOK, str(error), why, mend)

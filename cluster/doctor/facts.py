@@ -168,6 +168,10 @@ class Chosen(Fact):
     options: dict[str, dict[str, str]] = {}
     """The options that rules ask about, as text, by section."""
     weights_missing: tuple[str, ...] = ()
+    refusal: str = ""
+    """Why the memory plan refuses it."""
+    gpu: bool = False
+    """Whether an engine is to run on the GPU."""
     nodes: int = 1
     """That the engines are to be spread over."""
 
@@ -208,6 +212,11 @@ class Facts(Fact):
     @property
     def gpu(self) -> Gpu | None:
         return self.gpus[0] if self.gpus else None
+
+    @property
+    def wants_gpu(self) -> bool:
+        """A machine whose GPU shares its memory was bought for that, whatever the settings say."""
+        return self.unified or self.chosen is None or self.chosen.gpu
 
     @property
     def unified(self) -> bool:

@@ -12,10 +12,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from cluster.doctor.edge.gather import gather
 from cluster.doctor.facts import Clock, Facts
+from cluster.node_start import default_folder
+from cluster.node_state import read_note
+from cluster.processes import is_node
 from serve_app.errors import SparkvoxError
 from serve_app.settings import Settings
 
@@ -35,7 +39,7 @@ def facts_of_nodes(words: Sequence[str]) -> list[Facts]:
     """Raises `ClusterSilent`."""
     command = [sys.executable, "-m", "cluster.doctor.over_ray", *words]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=True)
+        done = subprocess.run(command, env=_environment(), capture_output=True, text=True, timeout=LONGEST_S, check=True)
     except subprocess.TimeoutExpired as error:
         raise ClusterSilent(f"the nodes of the cluster did not answer within {LONGEST_S:.0f} s") from error
     except subprocess.CalledProcessError as error:
@@ -44,6 +48,15 @@ def facts_of_nodes(words: Sequence[str]) -> list[Facts]:
         said = error.stderr.strip().splitlines() or ["no reason given"]
         raise ClusterSilent(f"the cluster cannot be asked: {said[-1]}") from error
     return [Facts.model_validate(one) for one in json.loads(done.stdout.strip().splitlines()[-1])]
+
+
+def _environment() -> dict[str, str]:
+    """Of the user; where `sparkvox node` runs, with its address and its token."""
+    environment = dict(os.environ)
+    folder = default_folder(environment, Path.home())
+    if "RAY_ADDRESS" not in environment and (running := read_note(folder)) is not None and is_node(running.pid):
+        environment |= {"RAY_ADDRESS": running.head, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
+    return environment
 
 
 def main(words: Sequence[str]) -> None:
@@ -72,6 +85,9 @@ def _reach(address: str) -> None:
 
 
 def _gathered(pairs: dict[str, Any], nodes: int) -> str:
+    if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        # Ray hides the GPUs from a task that asks for none, and trials inherit it.
+        del os.environ["CUDA_VISIBLE_DEVICES"]
     facts = gather(Settings.of(pairs))
     return facts.model_copy(update={"ray": facts.ray.model_copy(update={"nodes": nodes})}).model_dump_json()
 

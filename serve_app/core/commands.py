@@ -90,6 +90,16 @@ class StopReply:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldAudio:
+    """Send no more audio before `ResumeAudio`: the user may be interrupting."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeAudio:
+    """The user was not, or what was held is stopped."""
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     code: int
     reason: str
@@ -104,7 +114,7 @@ class Tell:
 
 Command = (
     Tell | BeginUtterance | EndUtterance | GuessTranscript | SettleUtterance | DropUtterance | TranscribeItem | ForgetBuffer
-    | StartReply | ReleaseReply | Speak | StopReply | HangUp
+    | StartReply | ReleaseReply | Speak | StopReply | HoldAudio | ResumeAudio | HangUp
 )  # fmt: skip
 
 

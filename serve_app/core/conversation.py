@@ -10,7 +10,8 @@ Theory of operation
    prompt holds only that. A client that knows better says so (`ItemTruncated`), and is believed.
 6. Late results carry the id of their response or item, and mean nothing once that is over.
 7. When the user pauses, an answer may be drafted before the turn is confirmed (eager.py): nobody sees it unless it is released.
-8. `deadline` is the next time at which `DeadlinePassed` is wanted.
+8. With `barge_in_s` speech over an answer first only holds its audio; 5. comes when it is known to want the floor (barge_in.py).
+9. `deadline` is the next time at which `DeadlinePassed` is wanted.
 """
 
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from typing import assert_never
 from serve_app.core import commands as cmd
 from serve_app.core import events as ev
 from serve_app.core import notifications as told
+from serve_app.core.barge_in import GOES_ON, Undecided, wants_the_floor
 from serve_app.core.commands import Command, Tell, problem
 from serve_app.core.config import Config, ResponseRequest, ServerVad
 from serve_app.core.eager import EagerTurn
@@ -35,9 +37,11 @@ SHORTEST_COMMIT_S = 0.1
 
 
 class Conversation:
-    def __init__(self, config: Config, new_id: Callable[[str], str], expires_at: float | None = None) -> None:
+    def __init__(
+        self, config: Config, new_id: Callable[[str], str], expires_at: float | None = None, barge_in_s: float = 0.0
+    ) -> None:
         """`new_id(kind)` gives a fresh id for an "item", "resp" or "call". `expires_at`: the clock time at which the session is at its
-        longest."""
+        longest. `barge_in_s`: how long speech over an answer lasts before it wants the floor even without a word; 0: at once."""
         self.config = config
         self.memory = Memory()
         self._new_id = new_id
@@ -47,10 +51,14 @@ class Conversation:
         self.responses = Responses(self.memory, new_id)
         self._eager = EagerTurn(self.responses)
         self._marks: dict[str, Marks] = {}
+        self._barge_in_s = barge_in_s
+        self._undecided: Undecided | None = None
 
     @property
     def deadline(self) -> float | None:
-        return self._moments.next(self._idle_timeout_s)
+        due = self._undecided.due if self._undecided else None
+        moments = (due, self._moments.next(self._idle_timeout_s))
+        return min((moment for moment in moments if moment is not None), default=None)
 
     @property
     def _idle_timeout_s(self) -> float | None:
@@ -78,9 +86,9 @@ class Conversation:
             case ev.SpeechStopped():
                 return self._speech_stopped(event, now)
             case ev.SpeechPaused():
-                return self._eager.paused(self._utterance, event) if event.eager and self._utterance else []
+                return self._paused(event)
             case ev.SpeechResumed():
-                return self.responses.discard_draft()
+                return self._resumed(now)
             case ev.BufferStarted():
                 return self._begin_utterance(event.start_s, told_of=False)
             case ev.TranscriptGrew() | ev.TranscriptFinished() | ev.TranscriptFailed():
@@ -123,6 +131,8 @@ class Conversation:
         policy = self.config.turn_taking
         interrupted = self.responses.discard_draft()
         if policy is not None and policy.interrupt_response:
+            if self._barge_in_s and self._utterance is None and self._heard_now(now):
+                return interrupted + self._hold(event, now)
             self._eager.undecided = None
             interrupted += self._interrupt(now)
         begun = self._begin_utterance(event.start_s, told_of=True)
@@ -142,13 +152,26 @@ class Conversation:
             return []
         item_id = self._utterance
         guessed = self._eager.covers(item_id, event.last_speech_s)
-        commands: list[Command] = [Tell(told.UtteranceStopped(item_id, event.end_s)), *self._commit(item_id, guessed)]
+        if self._undecided and guessed and self._eager.was_answered:
+            return [*self._drop_utterance(), cmd.ForgetBuffer()]
+        commands = self._floor_taken(now)
+        commands += [Tell(told.UtteranceStopped(item_id, event.end_s)), *self._commit(item_id, guessed)]
         failed = self._transcripts.commit(item_id)
         self._marks[item_id] = Marks(over_at=now, endpoint_s=event.end_s - event.last_speech_s)
         commands += self._answer(item_id)
         if failed is not None:
             return commands + self._transcript(failed, now)
         return commands + (self._settled(*self._eager.over(), now) if guessed else [])
+
+    def _paused(self, event: ev.SpeechPaused) -> list[Command]:
+        if self._undecided:
+            self._undecided.due = None
+        return self._eager.paused(self._utterance, event) if self._utterance and (event.eager or self._undecided) else []
+
+    def _resumed(self, now: float) -> list[Command]:
+        if self._undecided:
+            self._undecided.due = now + GOES_ON * self._barge_in_s
+        return self.responses.discard_draft()
 
     def _answer(self, item_id: str) -> list[Command]:
         """The turn is over. A draft waits for the transcript, which says whether it answers it; otherwise the response is created now."""
@@ -171,7 +194,7 @@ class Conversation:
             held_ms, least_ms = event.buffered_s * 1000, SHORTEST_COMMIT_S * 1000
             message = f"The input audio buffer holds {held_ms:.0f} ms of audio; at least {least_ms:.0f} ms are needed to commit it."
             return [problem(message, "input_audio_buffer_commit_empty", None, event.event_id)]
-        commands = self.responses.discard_draft()
+        commands = [*self._floor_taken(now), *self.responses.discard_draft()]
         commands += [] if self._utterance else self._begin_utterance(0.0, told_of=False)
         assert self._utterance is not None
         item_id = self._utterance
@@ -185,7 +208,8 @@ class Conversation:
             return []
         item_id, self._utterance = self._utterance, None
         self._transcripts.drop(item_id)
-        return [*self.responses.discard_draft(), cmd.DropUtterance(item_id)]
+        held, self._undecided = self._undecided, None
+        return [*self.responses.discard_draft(), cmd.DropUtterance(item_id), *([cmd.ResumeAudio()] if held else [])]
 
     def _configured(self, config: Config) -> list[Command]:
         changed, differs = config.turn_taking != self.config.turn_taking, config != self.config
@@ -206,13 +230,17 @@ class Conversation:
         return [*commands, cmd.TranscribeItem(item.id, self.config.hints)]
 
     def _guessed(self, event: ev.TranscriptGuessed, now: float) -> list[Command]:
-        return self._settled(*self._eager.guessed(event, self.config, not self._transcripts.waiting, now), now)
+        decided = self._heard_words(event.item_id, event.text, now)
+        ready = not (self._transcripts.waiting or self._undecided)
+        return decided + self._settled(*self._eager.guessed(event, self.config, ready, now), now)
 
     def _settled(self, commands: list[Command], final: ev.TranscriptFinished | None, now: float) -> list[Command]:
         return commands if final is None else commands + self._transcript(final, now)
 
     def _transcript(self, event: TranscriptEvent, now: float) -> list[Command]:
+        decided = self._heard_words(event.item_id, event.text, now) if isinstance(event, ev.TranscriptGrew) else []
         commands, text = self._transcripts.take(event, self.config.transcribes)
+        commands = decided + commands
         return commands if text is None else commands + self._transcribed(event.item_id, text, now)
 
     def _transcribed(self, item_id: str, text: str, now: float) -> list[Command]:
@@ -266,6 +294,34 @@ class Conversation:
         self.memory.interrupted(live.spoken if live else None, now)
         return commands
 
+    # --- speech over an answer ----------------------------------------------------------------------------------------------------------
+
+    def _heard_now(self, now: float) -> bool:
+        """Whether the user hears an answer, of which more may come."""
+        live = self.responses.default
+        spoken = live.spoken if live else None
+        return self.memory.playback.ahead_s(now) > 0 or (spoken is not None and spoken[1].duration_s > 0)
+
+    def _hold(self, event: ev.SpeechStarted, now: float) -> list[Command]:
+        begun = self._begin_utterance(event.start_s, told_of=False)
+        assert self._utterance is not None
+        self._undecided = Undecided(self._utterance, event.start_s, now + self._barge_in_s, self.memory.asks())
+        return [*begun, cmd.HoldAudio()]
+
+    def _heard_words(self, item_id: str, text: str, now: float) -> list[Command]:
+        one = self._undecided
+        return self._floor_taken(now) if one and one.item_id == item_id and wants_the_floor(text, one.asked) else []
+
+    def _floor_taken(self, now: float) -> list[Command]:
+        """The utterance that was undecided is an interruption."""
+        one, self._undecided = self._undecided, None
+        if one is None:
+            return []
+        self._eager.undecided = None
+        self._transcripts.reveal(one.item_id)
+        interrupted = [*self.responses.discard_draft(), *self._interrupt(now)]
+        return [Tell(told.UtteranceStarted(one.item_id, one.start_s)), *interrupted, cmd.ResumeAudio()]
+
     def _cancel_asked(self, event: ev.ResponseCancelled) -> list[Command]:
         live = self.responses.default
         commands = self.responses.cancel_asked(event)
@@ -281,6 +337,8 @@ class Conversation:
             return [expired, cmd.HangUp(1001, "session_expired")]
         if self._moments.left(now):
             return [cmd.HangUp(1012, "the server is being replaced: connect again")]
+        if self._undecided and self._undecided.due is not None and now >= self._undecided.due:
+            return self._floor_taken(now)
         idle_at = self._moments.idle_at(self._idle_timeout_s)
         return self._idle(audio_s, now) if idle_at is not None and now >= idle_at else []
 

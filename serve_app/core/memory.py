@@ -7,7 +7,7 @@ from dataclasses import replace
 from serve_app.core import events as ev
 from serve_app.core import notifications as told
 from serve_app.core.commands import Command, Tell, problem
-from serve_app.core.items import FunctionCall, FunctionCallOutput, History, Item, Kind, Message, Status
+from serve_app.core.items import FunctionCall, FunctionCallOutput, History, Item, Kind, Message, Role, Status
 from serve_app.core.playback import Playback
 from serve_app.core.truncation import SpokenAudio
 
@@ -64,6 +64,11 @@ class Memory:
             item_id, audio = live
             self._spoken.setdefault(item_id, audio)
             self._cut(item_id, audio.duration_s)
+
+    def asks(self) -> bool:
+        """Whether the last answer, as far as it is made, has a question in it."""
+        last = self.history.last
+        return isinstance(last, Message) and last.role is Role.ASSISTANT and any("?" in (part.text or "") for part in last.parts)
 
     def kept(self) -> Iterator[Item]:
         """The items as another conversation should find them, the newest first: without those whose words are not known (yet), or that

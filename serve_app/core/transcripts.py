@@ -39,6 +39,10 @@ class Transcripts:
         """An utterance starts. `known`: the client was told of it."""
         self._expected[item_id] = _Expected(telling=known)
 
+    def reveal(self, item_id: str) -> None:
+        """The client is told of it now."""
+        self._expected[item_id].telling = True
+
     def drop(self, item_id: str) -> None:
         self._expected.pop(item_id, None)
 

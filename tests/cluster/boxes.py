@@ -37,7 +37,7 @@ class Cluster:
     hosts: Hosts
     folder: Path
     settings: tuple[str, ...] = SETTINGS
-    _nodes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _nodes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def a(self) -> Host:
@@ -51,7 +51,7 @@ class Cluster:
     # --- what its users do ---
 
     def start_head(self) -> None:
-        self._nodes["a"] = self._start(self.a, "head", *self.settings, "--host", "0.0.0.0")
+        self._nodes.append(self._start(self.a, "head", *self.settings, "--host", "0.0.0.0"))
 
     def start_other(self) -> None:
         """With the token copied, as one does by hand."""
@@ -59,12 +59,12 @@ class Cluster:
         token.parent.mkdir(exist_ok=True)
         token.write_bytes((self.state(self.a) / "token").read_bytes())
         token.chmod(0o600)
-        self._nodes["b"] = self._start(self.b, "join", self.a.inner)
+        self._nodes.append(self._start(self.b, "join", self.a.inner))
 
-    def leave(self, host: Host) -> int:
-        """The exit code of the node that has left."""
-        self.sparkvox(host, "leave", within_s=PATIENCE_S)
-        return self.node(host).wait(PATIENCE_S)
+    def leave(self, host: Host) -> None:
+        """Until the node has left."""
+        left = self.sparkvox(host, "leave", within_s=PATIENCE_S)
+        assert left.returncode == 0, left.stderr
 
     def status(self, host: Host) -> dict[str, object]:
         out = self.sparkvox(host, "status", "--json").stdout
@@ -75,8 +75,10 @@ class Cluster:
         command = [sys.executable, "-m", "serve_app", "node", *words, "--state", str(self.state(host))]
         return host.run(command, self.environment(), within_s)
 
-    def node(self, host: Host) -> subprocess.Popen[bytes]:
-        return self._nodes["a" if host is self.a else "b"]
+    def bury(self) -> None:
+        """The nodes, once their hosts have ended: they are children of this process."""
+        for node in self._nodes:
+            node.wait(PATIENCE_S)
 
     # --- what can be seen ---
 

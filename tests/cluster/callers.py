@@ -25,11 +25,15 @@ class Caller:
 
     async def says(self) -> str:
         """One spoken turn through all engines; the status of its response. Raises `Lost`."""
+        await self.speaks()
+        done = await self.gets("response.done")
+        return str(done["response"]["status"])
+
+    async def speaks(self) -> None:
+        """Does not wait for the answer."""
         await self._send({"type": "input_audio_buffer.append", "audio": SECOND})
         await self._send({"type": "input_audio_buffer.commit"})
         await self._send({"type": "response.create"})
-        done = await self.gets("response.done")
-        return str(done["response"]["status"])
 
     async def asks(self, text: str) -> None:
         """A written turn, whose answer is as long as the text. Does not wait for it."""

@@ -32,6 +32,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         until((cluster.state(cluster.a) / "token").exists, "the head makes a token")
         cluster.start_other()
         yield cluster
+    cluster.bury()
 
 
 @pytest.fixture

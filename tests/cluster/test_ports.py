@@ -1,5 +1,6 @@
 import itertools
 import re
+from pathlib import Path
 
 from cluster.ports import EPHEMERAL, GCS, PORTS, Reach, firewall, named, ray_arguments, table
 
@@ -40,3 +41,9 @@ def test_the_firewall_shuts_what_the_outside_has_no_business_with_and_nothing_el
 
 def test_the_table_has_a_row_for_each_port() -> None:
     assert len(table().splitlines()) == len(PORTS) + 2
+
+
+def test_the_documentation_has_the_table_and_the_firewall_as_they_are() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
+    assert table() in text
+    assert firewall("enp1s0f1np1") in text

@@ -1,8 +1,8 @@
 import os
 import subprocess
-import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -32,23 +32,26 @@ def test_who_asks_twice_does_not_want_to_wait() -> None:
     assert signals.hurry.is_set()
 
 
-def test_what_a_start_has_left_is_known_by_its_mark_and_ended() -> None:
-    sleeper = [sys.executable, "-c", "import time; print(flush=True); time.sleep(600)"]
-    ours, others = (
-        subprocess.Popen(sleeper, env={**os.environ, MARK: mark}, stdout=subprocess.PIPE, start_new_session=True) for mark in ("aa", "aab")
-    )
+def asleep(more: dict[str, str], *keeps: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sleep", "600"], env={**os.environ, **more}, pass_fds=keeps, start_new_session=True)
+
+
+def test_what_a_start_has_left_is_known_and_ended(tmp_path: Path) -> None:
+    """One that has overwritten its environment, as Ray's do, is known by the log that it writes."""
+    logs = tmp_path / "ray"
+    logs.mkdir()
+    with (logs / "agent.log").open("w") as log, (logs / "agent.log").open() as read:
+        marked, retitled = asleep({MARK: "aa"}), asleep({}, log.fileno())
+        reader, others = asleep({}, read.fileno()), asleep({MARK: "aab"})
     try:
-        for one in (ours, others):
-            assert one.stdout is not None
-            one.stdout.readline()
-        assert list(processes.marked("aa")) == [ours.pid]
-        assert processes.end("aa") == 1
-        assert ours.wait(30) is not None
-        assert others.poll() is None
+        assert sorted(processes.ours("aa", logs)) == sorted([marked.pid, retitled.pid])
+        assert processes.end("aa", logs) == 2
+        assert marked.wait(30) is not None and retitled.wait(30) is not None
+        assert reader.poll() is None and others.poll() is None
     finally:
-        for one in (ours, others):
+        for one in (marked, retitled, reader, others):
             one.kill()
-            one.communicate()
+            one.wait()
 
 
 def test_a_call_that_fails_says_why_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,3 +91,80 @@ async def test_a_blip_of_the_link_ends_no_session(whole: Cluster) -> None:
             await until_it_speaks(caller)
     assert whole.is_whole()
     await nothing_is_left(whole)
+
+
+async def test_a_cut_link_leaves_the_sessions_of_the_head_alone_and_the_other_host_comes_back(whole: Cluster, stopwatch: Stopwatch) -> None:
+    async with calling(whole.gateway(whole.a)) as here, calling(whole.gateway(whole.b)) as there:
+        assert await here.says() == await there.says() == "completed"
+        whole.hosts.cut()
+        began = time.monotonic()
+        stopwatch.note("link cut: the session at the head speaks again", await until_it_speaks(here))
+        await eventually(lambda: a_turn(whole.door(whole.a)), "a new session at the head's door")
+        stopwatch.note("link cut: a new session at the head's door", time.monotonic() - began)
+        await asyncio.to_thread(until, lambda: len(whole.status(whole.a)["nodes"]) == 1, "the other host counts as lost")
+        stopwatch.note("link cut: the other host counts as lost (asked every 4 s)", time.monotonic() - began)
+        whole.hosts.mend()
+        mended = time.monotonic()
+        await there.ended()
+        stopwatch.note("link mended: the lost host's session is told", time.monotonic() - mended)
+        assert await here.says() == "completed"
+        await asyncio.to_thread(until, whole.is_whole, "the other host is back")
+        stopwatch.note("link mended: the other host has all parts again", time.monotonic() - mended)
+        assert await here.says() == "completed"
+    await nothing_is_left(whole)
+
+
+async def test_a_killed_host_takes_only_its_own_sessions_and_joins_again_when_it_is_started(whole: Cluster, stopwatch: Stopwatch) -> None:
+    async with calling(whole.gateway(whole.a)) as here, calling(whole.gateway(whole.b)) as there:
+        assert await there.says() == "completed"
+        assert whole.b.kill("") > len(PARTS)
+        stopwatch.note("host killed: the session at the head speaks again", await until_it_speaks(here))
+        with pytest.raises(Lost):
+            await there.says()
+        stopwatch.note("host killed: a new session at the head's door", await eventually(lambda: a_turn(whole.door(whole.a)), "a session"))
+        whole.start_other()
+        stopwatch.note("host started again: it has all parts", await asyncio.to_thread(until, whole.is_whole, "it has joined"))
+        assert await here.says() == "completed"
+    await nothing_is_left(whole)
+
+
+async def test_a_host_that_leaves_ends_its_sessions_in_order_and_leaves_nothing(whole: Cluster, stopwatch: Stopwatch) -> None:
+    async with calling(whole.gateway(whole.a)) as here, calling(whole.gateway(whole.b)) as there:
+        assert await here.says() == await there.says() == "completed"
+        began = time.monotonic()
+        leaving = asyncio.create_task(asyncio.to_thread(whole.leave, whole.b))
+        assert await there.ended() in (1001, 1012)
+        stopwatch.note("leave: its session is told", time.monotonic() - began)
+        await leaving
+        stopwatch.note("leave: the node has ended", time.monotonic() - began)
+        assert not whole.b.processes()
+        assert await here.says() == "completed"
+    assert [node["address"] for node in whole.status(whole.a)["nodes"]] == [whole.a.inner]
+    await nothing_is_left(whole, whole.a)
+    whole.start_other()
+
+
+async def test_a_killed_head_comes_back_and_the_other_hosts_sessions_never_notice(whole: Cluster, stopwatch: Stopwatch) -> None:
+    async with calling(whole.gateway(whole.a)) as here, calling(whole.gateway(whole.b)) as there:
+        assert await here.says() == await there.says() == "completed"
+        assert whole.a.kill("gcs_server") == 1
+        began = time.monotonic()
+        with pytest.raises(Lost):
+            await here.gets("nothing")
+        stopwatch.note("head killed: the session at the other host speaks again", await until_it_speaks(there))
+        await eventually(lambda: a_turn(whole.door(whole.b)), "a new session at the other host's door")
+        stopwatch.note("head killed: a new session at the other host's door", time.monotonic() - began)
+        await asyncio.to_thread(until, whole.is_whole, "the head has all parts again")
+        stopwatch.note("head killed: both hosts have all parts again", time.monotonic() - began)
+        assert await there.says() == "completed"
+    await nothing_is_left(whole)
+
+
+def test_in_the_end_nothing_is_left_on_either_host(whole: Cluster, stopwatch: Stopwatch) -> None:
+    began = time.monotonic()
+    for host in (whole.b, whole.a):
+        whole.leave(host)
+        assert not host.processes()
+        assert host.run(["ls", "/dev/shm"], whole.environment(), 10).stdout == ""
+    stopwatch.note("both leave, the head last", time.monotonic() - began)
+    assert not [path for path in whole.folder.glob("*/node.json")]

@@ -24,6 +24,8 @@ class Shelf:
     def __init__(self) -> None:
         self.sessions = KeptSessions(60.0)
         self.away = False
+        self.asked = 0
+        """How often it was, whether it could be reached or not."""
 
     async def keep(self, copy: Copy) -> bool:
         return self._reached().keep(copy, 0.0)
@@ -35,6 +37,7 @@ class Shelf:
         self._reached().forget(copy)
 
     def _reached(self) -> KeptSessions:
+        self.asked += 1
         if self.away:
             raise EngineGone("the keeper is away")
         return self.sessions
@@ -160,6 +163,18 @@ async def test_a_server_that_is_taken_away_lets_the_answer_end_then_closes_with_
             elsewhere.says("input_audio_buffer.clear")
             await elsewhere.gets("input_audio_buffer.cleared")
             assert items(elsewhere) == [("user", "Count."), ("assistant", "One two three. Four five six.")]
+
+
+async def test_a_session_that_is_sent_on_waits_for_a_keeper_that_is_being_replaced() -> None:
+    house, shelf, leaving = House(["Hi."]), Shelf(), Leaving()
+    shelf.away = True
+    async with connection(house, Life(shelf, leaving=leaving)) as (line, before):
+        leaving.ask()
+        await eventually(lambda: shelf.asked > 2, True)
+        assert line.closed is None
+        shelf.away = False
+        await eventually(lambda: line.closed and line.closed[0], 1012)
+        assert shelf.sessions.take(before["id"], "", 0.0) is not None
 
 
 async def test_who_speaks_when_the_server_is_taken_away_is_heard_and_answered_first() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from cluster.doctor.facts import Interface, Network, Ray, Rdma, Token
+from cluster.ports import named
 
 TOLD = ("RAY_", "NCCL_", "VLLM_", "TORCH_CUDA_ARCH_LIST", "TRITON_PTXAS", "CUDA_HOME", "GLOO_SOCKET_IFNAME", "UCX_")
 """Beginnings of the variables that rules ask about."""
@@ -95,7 +96,7 @@ def _listening() -> dict[int, str]:
     found = {}
     with contextlib.suppress(psutil.Error):
         for one in psutil.net_connections("tcp"):
-            if one.status == psutil.CONN_LISTEN and one.laddr:
+            if one.status == psutil.CONN_LISTEN and one.laddr and named(one.laddr.port):
                 found[int(one.laddr.port)] = _process(one.pid)
     return found
 

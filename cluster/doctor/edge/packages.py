@@ -30,7 +30,7 @@ CUDART = re.compile(r"libcudart\.so\.(\d+)")
 
 
 def packages() -> Packages:
-    every = {canonicalize_name(one.metadata["Name"]): one for one in distributions() if one.metadata["Name"]}
+    every: dict[str, Distribution] = {canonicalize_name(one.metadata["Name"]): one for one in distributions() if one.metadata["Name"]}
     wheels = {name: _wheel(name, one) for name, one in every.items()}
     installed = {name: wheel for name, wheel in wheels.items() if name in TOLD or wheel.foreign}
     return Packages(installed=installed, unmet=tuple(unmet(every)), cudart=tuple(sorted(_cudart_here(every.values()))))

@@ -112,8 +112,8 @@ def audio_files(*_: str) -> dict[str, Any]:
         for packet in (*stream.encode(frame), *stream.encode(None)):
             out.mux(packet)
     file.seek(0)
-    with av.open(file) as back:
-        samples = sum(frame.samples for frame in back.decode(audio=0))
+    with av.open(file, "r") as back:
+        samples = sum(int(frame.samples) for frame in back.decode(audio=0))
     return {"works": samples >= 24_000, "reason": f"{samples} samples came back of 24000"}
 
 

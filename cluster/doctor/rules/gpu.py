@@ -75,7 +75,7 @@ RULES = (
         _nvrtc,
         why="what is compiled on the card fails with `invalid value for --gpu-architecture` (K §1); Kokoro is patched where it must be",
         mend=SETUP + ", whose PyTorch brings an NVRTC of CUDA 13",
-        concerns=(SM_12,),
+        concerns=(GPU, SM_12),
     ),
     Rule(
         "Jiterator",
@@ -131,7 +131,7 @@ RULES = (
         _arch_list,
         why="extensions would be compiled for another chip than this one",
         mend="export TORCH_CUDA_ARCH_LIST=12.1a, or unset it",
-        concerns=(SM_12,),
+        concerns=(GPU, SM_12),
     ),
     Rule(
         "graphs of the decoder",
@@ -139,7 +139,7 @@ RULES = (
         _cuda_graphs,
         why="NeMo's RNNT decoder was used on a Spark without CUDA graphs only (Q §19.9)",
         mend="leave stt.options.decoding.cuda_graphs away",
-        concerns=(SM_121, runs("stt", "nemo-rnnt", "nemo-offline")),
+        concerns=(GPU, SM_121, runs("stt", "nemo-rnnt", "nemo-offline")),
     ),
     Rule(
         "kernel caches",

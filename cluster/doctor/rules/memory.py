@@ -35,6 +35,12 @@ def _vllm(facts: Facts) -> str | None:
     return f"vLLM may take {share or 'its default, 0.9,'} of the memory that it takes for the GPU's"
 
 
+def _plan(facts: Facts) -> str | None:
+    if facts.chosen is None:
+        raise Unknown("what is to run here")
+    return facts.chosen.refusal or None
+
+
 def _disk(facts: Facts) -> str | None:
     if facts.disk is None or facts.chosen is None:
         raise Unknown("the disk")
@@ -77,6 +83,13 @@ RULES = (
         why="a share of the GPU's memory is a share of all memory here, and no upper bound: on a Spark 0.15 was used, not 0.85 (N, end)",
         mend="llm.options.kv_cache_bytes=8589934592; `sparkvox plan` says what fits",
         concerns=(UNIFIED, runs("llm", "vllm")),
+    ),
+    Rule(
+        "memory plan",
+        Level.WRONG,
+        _plan,
+        why="the server does not start with what cannot fit, because the machine would freeze",
+        mend="sparkvox plan, with the same settings, and smaller ones",
     ),
     Rule(
         "disk",

@@ -1,7 +1,8 @@
 """The stack: the ConnectX link between two Sparks; and ports, token and clock."""
 
+from cluster import ports
 from cluster.doctor.facts import Facts
-from cluster.doctor.rules.rule import CABLE, CONNECTX, RAY, SEVERAL, Condition, Level, Rule, Unknown
+from cluster.doctor.rules.rule import CABLE, CONNECTX, RAY, SEVERAL, Condition, Level, Rule, Unknown, nodes
 
 LINK_MBITS = 200_000
 """H §1.3. Each of the two interfaces of a port shows the whole of it and can carry half."""
@@ -13,7 +14,9 @@ OURS = ("ray", "gcs_server", "raylet", "haproxy", "python", "sparkvox", "dashboa
 APART_S = 0.5
 """Clocks further apart than this: times in logs and traces no longer tell what came first."""
 
-PORTS = {8000: "the server", 6379: "Ray's head", 8265: "Ray's dashboard", 8500: "HAProxy", 8404: "HAProxy", 9101: "HAProxy"}
+FOR_ONE = {ports.HTTP.first: ports.HTTP}
+FOR_SEVERAL = {port.first: port for port in ports.PORTS if port.first == port.last}
+"""Ranges are left out: in them something else is found."""
 
 
 def _partner(facts: Facts) -> str | None:
@@ -57,8 +60,9 @@ def _locked(facts: Facts) -> str | None:
 
 
 def _ports(facts: Facts) -> str | None:
-    held = {port: name for port, name in facts.network.listening.items() if port in PORTS}
-    strange = [f"{port} ({PORTS[port]}) by {name}" for port, name in sorted(held.items()) if name and not name.startswith(OURS)]
+    wanted = FOR_SEVERAL if nodes(facts) > 1 else FOR_ONE
+    held = {port: name for port, name in facts.network.listening.items() if port in wanted}
+    strange = [f"{port} ({wanted[port].name}) by {name}" for port, name in sorted(held.items()) if name and not name.startswith(OURS)]
     return f"ports in use: {', '.join(strange)}" if strange else None
 
 
@@ -157,7 +161,7 @@ RULES = (
         Level.WRONG,
         _token_readable,
         why="whoever knows it may run any program on the nodes",
-        mend="chmod 600 ~/.ray/auth_token",
+        mend="chmod 600 on it: RAY_AUTH_TOKEN_PATH where Ray was started, else ~/.ray/auth_token",
         # Ray (2.60) itself writes it readable for all, also on a machine that nobody else reaches.
         concerns=(SEVERAL, Condition("no token", lambda facts: facts.ray.token is not None)),
     ),

@@ -188,7 +188,7 @@ RULES = (
         _torch_without_chip,
         why="there is no kernel for this GPU in it: the first operation fails; builds for CUDA 13 have sm_120, which runs on sm_121 (K §6)",
         mend=SETUP,
-        concerns=(SM_12,),
+        concerns=(GPU, SM_12),
     ),
     Rule(
         "torch's companions",
@@ -235,7 +235,7 @@ RULES = (
         _flash_attention,
         why="it has no kernels for compute capability 12 (Q §18.6), and PyTorch's own attention (SDPA) is the faster one there (N §7)",
         mend=".venv/bin/python -m pip uninstall -y flash-attn",
-        concerns=(SM_12,),
+        concerns=(GPU, SM_12),
     ),
     Rule(
         "not for aarch64",

@@ -112,7 +112,7 @@ PAIR_RULES = (
         "NCCL and compiled kernels depend on it",
         "sudo apt update && sudo apt full-upgrade && sudo reboot, on both",
     ),
-    PairRule("tokens", Level.WRONG, _token, "the second node cannot join", "copy ~/.ray/auth_token from the first (docs/spark.md)"),
+    PairRule("tokens", Level.WRONG, _token, "the second node cannot join", "copy the token of the head, as `sparkvox node head` says"),
     PairRule("MTU of both", Level.WRONG, _mtu, "large packets vanish on the way: connections open and then hang", "the same MTU on both"),
     PairRule("networks", Level.WRONG, _network, "the two ends of the link cannot reach each other", "addresses of one network, in netplan"),
     PairRule("clocks", Level.LOOK, _clocks, "logs and traces of both are read together", "sudo timedatectl set-ntp true, on both"),

@@ -92,8 +92,8 @@ def judge_pair(rule: PairRule, one: Facts, other: Facts) -> Judgement:
 
 # --- whom rules concern -----------------------------------------------------------------------------------------------------------------
 
-GPU = Condition("no NVIDIA GPU", lambda facts: facts.gpu is not None)
-DRIVER = Condition("no NVIDIA GPU", lambda facts: facts.gpu_device or facts.gpu is not None)
+GPU = Condition("no NVIDIA GPU is used", lambda facts: facts.gpu is not None and facts.wants_gpu)
+DRIVER = Condition("no NVIDIA GPU is used", lambda facts: (facts.gpu_device or facts.gpu is not None) and facts.wants_gpu)
 SM_12 = Condition("no GPU of compute capability 12", lambda facts: facts.gpu is not None and facts.gpu.capability.startswith("12."))
 SM_121 = Condition("no GPU of compute capability 12.1", lambda facts: facts.gpu is not None and facts.gpu.capability == "12.1")
 UNIFIED = Condition("the GPU, if any, has memory of its own", lambda facts: facts.unified)

@@ -57,7 +57,7 @@ SPARK: dict[str, Any] = {
             *("bfloat16 matrix product", "attention (SDPA)"),
         )
     },
-    "nvrtc": [75, 80, 86, 87, 88, 89, 90, 100, 103, 110, 120, 121],  # usual for CUDA 13.0
+    "nvrtc": [75, 80, 86, 87, 88, 89, 90, 100, 103, 110, 120, 121],  # ours: what NVRTC 13.0.88 of the lock answers, on x86-64
     "nvcc": "13.0",  # K §1 l.18
     "ptxas": {
         "path": "/usr/local/cuda/bin/ptxas",  # K §4.4 l.204
@@ -107,6 +107,8 @@ SPARK: dict[str, Any] = {
         "profile": "spark",
         "engines": {"vad": "silero", "turn": "smart-turn", "stt": "nemo-rnnt", "llm": "vllm", "tts": "kokoro-torch"},
         "options": {"llm": {"kv_cache_bytes": "8589934592"}},
+        "gpu": True,
+        "nodes": 2,
     },
 }
 

@@ -12,7 +12,7 @@ from cluster.doctor.over_ray import ClusterSilent
 from serve_app.cli import main
 from tests.cluster.doctor.spark import second, spark
 
-ALONE = {"ray__running": False, "ray__nodes": 1}
+ALONE = {"ray__running": False, "ray__nodes": 1, "chosen__nodes": 1}
 
 
 @pytest.fixture
@@ -21,6 +21,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def become(facts: Facts) -> None:
         monkeypatch.setattr(command, "gather", lambda settings: facts)
+        monkeypatch.setattr(command, "ray_runs", lambda: facts.ray.running)
 
     become(spark(**ALONE))
     return become

