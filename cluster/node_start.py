@@ -96,7 +96,7 @@ def environment(node: Node, shared: Shared, given: Mapping[str, str]) -> dict[st
     }
     if node.is_head:
         # What a head that died knew is what the next one goes on with: without it all nodes would begin anew, and lose their sessions.
-        wanted |= {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(node.state.gcs)}
+        wanted |= {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(node.state.gcs / shared.versions["ray"])}
     ours = {"RAY_ADDRESS": node.head, MARK: node.state.mark}
     return {**wanted, **given, **ours}
 

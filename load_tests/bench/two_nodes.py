@@ -97,8 +97,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=40.0, help="of each row, besides warming up")
     parser.add_argument("--p95", type=float, default=2.5, help="the wait, in seconds, at which sessions are compared")
-    parser.add_argument("--one", type=numbers, default=[2, 3, 4, 5, 6], help="sessions on one node")
-    parser.add_argument("--two", type=numbers, default=[4, 6, 8, 10, 12], help="sessions on two nodes")
+    parser.add_argument("--one", type=numbers, default=[3, 5, 7, 9], help="sessions on one node")
+    parser.add_argument("--two", type=numbers, default=[6, 10, 14, 18], help="sessions on two nodes")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
