@@ -14,6 +14,7 @@ from cluster import children, processes
 from cluster.children import CallFailed
 from cluster.machine import versions
 from cluster.node_start import Node, Shared, environment, ray_command
+from serve_app.kernel_caches import kernel_caches
 
 POLL_S = 0.5
 CALL_S = 60.0
@@ -100,6 +101,7 @@ class Supervisor:
         except CallFailed as error:
             return f"The head at {self._node.head} cannot be joined: {error}."
         wanted = environment(self._node, shared, self._given)
+        kernel_caches(wanted)
         log = self._node.state.ray / "start.log"
         ray = self._started(shared, wanted, log)
         try:

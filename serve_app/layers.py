@@ -1,8 +1,12 @@
-"""Settings as plain data before they are typed: dotted names taken apart, and what the user sets laid over what is set already."""
+"""Settings as plain data before they are typed: dotted names taken apart, what the user sets laid over what is set already, and what was
+wrong said in a sentence."""
 
+import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from pydantic import ValidationError
 
 from serve_app.errors import SettingsError
 
@@ -54,3 +58,21 @@ def _scalar(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def sentence(error: ValidationError, known: Sequence[str]) -> str:
+    """What is wrong, each setting by its name; `known` are all names, of which the nearest is told for one that does not exist."""
+    problems = []
+    for problem in error.errors():
+        name = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            problems.append(f"{name} is no setting{_nearest(name, known)}")
+        else:
+            problems.append(f"{name}: {problem['msg']} (given: {problem['input']!r})")
+    return "; ".join(problems)
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    same_end = [candidate for candidate in known if candidate.rpartition(".")[2] == name.rpartition(".")[2]]
+    return f"; did you mean {(same_end or near)[0]}?" if same_end or near else ""

@@ -30,6 +30,11 @@ class TopologyName(StrEnum):
     TWO_SPARKS_TP = "two_sparks_tp"
 
     @property
+    def several(self) -> bool:
+        """Whether there is more than one node."""
+        return self not in (TopologyName.LAPTOP, TopologyName.ONE_SPARK)
+
+    @property
     def profile(self) -> Profile:
         """Where none is named."""
         return Profile.AUTO if self is TopologyName.LAPTOP else Profile.SPARK
@@ -53,31 +58,30 @@ _CPU: dict[str, Any] = {
     "session": {"eager_sessions": 1},
 }
 
-# Fractions of the one GPU are logical; memory is each engine's to keep. The model: 9 billion parameters as NVFP4, whose card warns that
-# keys and values as FP8 ruin it, so they stay as the model has them. Not run on a Spark.
+# What each has of the GPU and how large the cache is, the memory plan says (cluster/plan.py). The model: 9 billion parameters as NVFP4,
+# whose card warns that keys and values as FP8 ruin it, so they stay as the model has them. Not run on a Spark.
 _SPARK: dict[str, Any] = {
     "vad": {"engine": "silero"},
     "turn": {"engine": "smart-turn"},
-    "stt": {"engine": "nemo-rnnt", "options": {"model": "nvidia/nemotron-speech-streaming-en-0.6b"}, "num_cpus": 2, "num_gpus": 0.15},
+    "stt": {"engine": "nemo-rnnt", "options": {"model": "nvidia/nemotron-speech-streaming-en-0.6b"}, "num_cpus": 2},
     "llm": {
         "engine": "vllm",
         "model": "ig1/Qwen3.5-9B-NVFP4",
         "options": {
             "max_model_len": 32768,
             "max_num_seqs": 32,
-            "kv_cache_bytes": 8 * 1024**3,
             "engine_args": {"language_model_only": True},
         },
         "num_cpus": 2,
-        "num_gpus": 0.6,
     },
     "tts": {
         "engine": "kokoro-torch",
         "options": {"model": "hexgrad/Kokoro-82M"},
         "voice": "af_heart",
         "num_cpus": 2,
-        "num_gpus": 0.1,
     },
+    # The first compilation takes over an hour (source N §7 of docs/engines.md); `sparkvox warm` does it beforehand.
+    "models": {"warm_s": 7200.0},
 }
 
 # The Spark's own engines with small models on the CPU: the code that loads and steps there is run here.
@@ -96,8 +100,8 @@ _FAKE: dict[str, Any] = {
     "gateway": {"num_cpus": 0.1},
 }
 
-COMPLETE = {Profile.CPU, Profile.TINY_SPARK, Profile.FAKE}
-"""Profiles whose engines all exist; `auto` takes no other. One that is named is tried, and the wiring says what it lacks."""
+SPARK_PACKAGES = ("vllm", "nemo_toolkit", "kokoro")
+"""What profile `spark` needs beside what profile `cpu` has; `auto` takes it only where they are."""
 
 PROFILES = {Profile.CPU: _CPU, Profile.SPARK: _SPARK, Profile.TINY_SPARK: _TINY_SPARK, Profile.FAKE: _FAKE}
 
@@ -114,9 +118,15 @@ LAYOUTS: dict[TopologyName, dict[str, Any]] = {
     TopologyName.ONE_SPARK: {},
     TopologyName.TWO_SPARKS: {"gateway": _ON_BOTH, "stt": _ON_BOTH, "llm": _ON_BOTH, "tts": _ON_BOTH},
     TopologyName.TWO_SPARKS_SPLIT: {"gateway": _SPEECH, "stt": _SPEECH, "llm": {"prefer": {ROLE: "language"}}, "tts": _SPEECH},
-    TopologyName.TWO_SPARKS_TP: {"gateway": _SPEECH, "stt": _SPEECH, "tts": _SPEECH},
+    TopologyName.TWO_SPARKS_TP: {
+        "gateway": _SPEECH,
+        "stt": _SPEECH,
+        "llm": {"num_cpus": 1, "bundles": [{"CPU": 2}, {"CPU": 1}], "bundle_labels": [{ROLE: "!speech"}, {}]},
+        "tts": _SPEECH,
+    },
 }
-"""What runs where. Roles are preferences: with a node lost, its part runs on the other if there is room."""
+"""What runs where. Roles are preferences: with a node lost, its part runs on the other if there is room. Not so the first half of a model
+over both: it cannot do without either, and beside it runs what watches its node's memory, as the gateway does on the other."""
 
 # Marlin: sm_121 has no tcgen05, and the kernels that vLLM 0.18 chose for it failed (community guide to NVFP4 on the Spark, March 2026);
 # NVIDIA's own guide for Nemotron 3 Super on the Spark sets it too. The state of the Mamba layers stays float32, as that guide says.
@@ -138,15 +148,7 @@ SPARK_MODELS: dict[TopologyName, dict[str, Any]] = {
     TopologyName.TWO_SPARKS_TP: {
         "llm": {
             "model": "nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-NVFP4",
-            "num_cpus": 1,
-            "num_gpus": 0.0,
-            "bundles": [{"CPU": 2, "GPU": 0.7}, {"CPU": 1, "GPU": 0.7}],
-            "options": {
-                "max_model_len": 32768,
-                "max_num_seqs": 16,
-                "environment": {"VLLM_RAY_PER_WORKER_GPUS": "0.7"},
-                "engine_args": {"tensor_parallel_size": 2, "distributed_executor_backend": "ray", **NEMOTRON_ARGUMENTS},
-            },
+            "options": {"max_model_len": 32768, "max_num_seqs": 16, "engine_args": NEMOTRON_ARGUMENTS},
         },
     },
 }

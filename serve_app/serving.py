@@ -20,7 +20,9 @@ from typing import Any
 
 from serve_app import key_file
 from serve_app.admission import refuse_without_key
+from serve_app.cache import CACHE_VARIABLE
 from serve_app.errors import SettingsError, SparkvoxError
+from serve_app.kernel_caches import kernel_caches
 from serve_app.settings import Settings
 
 APPLICATION = "sparkvox"
@@ -75,6 +77,9 @@ def prepare(environment: MutableMapping[str, str], settings: Settings, proxy: st
         wanted |= {name: str(_free_port(port)) for name, port in HAPROXY_PORTS.items()}
     for name, value in wanted.items():
         environment.setdefault(name, value)
+    if settings.models.cache is not None:
+        environment[CACHE_VARIABLE] = str(settings.models.cache)
+    kernel_caches(environment)
 
 
 def needed(settings: Settings, proxy: str) -> dict[str, str]:
@@ -97,6 +102,8 @@ def needed(settings: Settings, proxy: str) -> dict[str, str]:
             "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(longest_s),
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
         }
+    if settings.models.cache is not None:
+        wanted[CACHE_VARIABLE] = str(settings.models.cache)
     return wanted
 
 
@@ -178,14 +185,19 @@ def _say_where(host: str, port: int) -> None:
     _say(f"\n  Talk to it:    http://{shown}:{port}/\n  Realtime API:  ws://{shown}:{port}/v1/realtime\n\nCtrl-C ends it.")
 
 
-def settings_for(given: list[str], host: str) -> Settings:
+def pairs_of(given: list[str]) -> dict[str, str]:
+    """Settings as they stand on a command line. Raises `SettingsError`."""
     pairs = {}
     for word in given:
         name, equals, value = word.partition("=")
         if not equals:
             raise SettingsError(f"{word} is no setting: write name=value, like profile=cpu")
         pairs[name] = value
-    settings = Settings.of(pairs)
+    return pairs
+
+
+def settings_for(given: list[str], host: str) -> Settings:
+    settings = Settings.of(pairs_of(given))
     if not settings.gateway.open_to_all and not has_keys(settings):
         refuse_without_key(host)
     return settings

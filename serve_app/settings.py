@@ -7,7 +7,7 @@ tells the engine of its own (`engine_args`). A topology says how it is spread ov
 nodes, between the two: over the profile, under the user (serve_app/profiles.py has both).
 """
 
-import difflib
+import importlib.metadata
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,8 +16,8 @@ from typing import Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
 
 from serve_app.errors import SettingsError
-from serve_app.layers import merged, nested, typed
-from serve_app.profiles import COMPLETE, Profile, TopologyName, defaults
+from serve_app.layers import merged, nested, sentence, typed
+from serve_app.profiles import SPARK_PACKAGES, Profile, TopologyName, defaults
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,11 @@ MAX_APPEND_BYTES = 20 * 1024 * 1024
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _listed(value: Any) -> Any:
+    """The command line gives one text."""
+    return tuple(value.split(",")) if isinstance(value, str) else value
 
 
 class EngineChoice(Section):
@@ -61,8 +66,17 @@ class Placement(EngineChoice):
     first. Each part goes to another node. A part without GPU is given what the memory plan has for it."""
     max_replicas_per_node: int | None = Field(None, ge=1)
     """More wait for another node, however long, and Serve calls the application unhealthy meanwhile; it serves all the same."""
+    bundle_labels: tuple[dict[str, str], ...] = ()
+    """Labels that the node of each bundle must have; `!speech` is every value but that, and none."""
+    memory_bytes: int | None = Field(None, ge=0)
+    """What one replica takes of its node, all in all; on a Spark it does not start where less is there. None: the memory plan's figure."""
     prefer: dict[str, str] = Field(default_factory=dict)
     """Labels of the nodes (`ray start --labels`) where replicas go if there is room; else they go elsewhere."""
+
+
+    @property
+    def on_gpu(self) -> bool:
+        return bool(self.num_gpus) or any(bundle.get("GPU") for bundle in self.bundles)
 
 
 class SpeechToTextSettings(Placement):
@@ -113,10 +127,7 @@ class GatewaySettings(Section):
     max_audio_s_a_minute: float | None = Field(7200.0, gt=0)
     """Audio that one replica takes from all together; more is refused. The default is twice what 60 people can say."""
 
-    @field_validator("origins", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return tuple(value.split(",")) if isinstance(value, str) else value
+    _split = field_validator("origins", mode="before")(_listed)
 
 
 class LimitSettings(Section):
@@ -139,6 +150,9 @@ class SessionSettings(Section):
     """The longest message of a client: an append with its envelope. Longer ones end the connection with 1009."""
     lead_s: float = Field(4.0, gt=0)
     """How far audio may be sent ahead of its playback."""
+    barge_in_s: float = Field(0.6, ge=0, le=5)
+    """Speech over an answer ends it by its first word that is more than a sign of listening ("mm-hm"), or without one after so long; until
+    then no more of the answer is sent. Coughs and signs of listening leave it alone. 0: any speech ends it, at once."""
     unsent_bytes: int = Field(8 * 1024 * 1024, ge=64 * 1024)
     """How much may wait for a client that does not read; with more its session ends."""
     stalled_s: float = Field(60.0, gt=0)
@@ -148,6 +162,12 @@ class SessionSettings(Section):
     gateway: work that may be thrown away must not make others wait. 0: never."""
     kept_audio_bytes: int = Field(8 * 1024 * 1024, ge=0)
     """Of the sound of one session's items, for clients that retrieve them."""
+    resume_s: float = Field(60.0, ge=0)
+    """How long a client that lost its connection may take to come back to its session. 0: sessions end with their connection."""
+    copies: int = Field(1, ge=1)
+    """Of what is kept of sessions, each on another node."""
+    drain_s: float = Field(30.0, ge=0)
+    """How long a session may wait for a quiet moment when its gateway is taken away."""
 
 
 class HttpSettings(Section):
@@ -161,11 +181,39 @@ class HttpSettings(Section):
     """The longest audio to transcribe."""
 
 
+class MemorySettings(Section):
+    """Of the nodes: what is checked when engines are loaded, and what is given up when memory runs short (serve_app/pressure.py)."""
+
+    check: bool = True
+    """Engines on a GPU are loaded one after the other, and only where the plan's bytes are available."""
+    wait_s: float = Field(30.0, ge=0)
+    """How long an engine waits for room, which a replica that has just ended may be giving back."""
+    guard: bool = True
+    """Sessions, then speculation, then caches are given up before the machine stops answering."""
+    low_bytes: int | None = Field(None, ge=0)
+    """Memory is short with less available. None: 3 % of it, 4 GB at most."""
+    stalled: float = Field(0.1, gt=0, le=1)
+    """It is short too when all work stood still for it in this part of the last ten seconds."""
+    step_s: float = Field(2.0, ge=0)
+    """How long one step is given before the next."""
+    calm_s: float = Field(10.0, ge=0)
+    """How long memory must be easy before a step is taken back."""
+    period_s: float = Field(1.0, gt=0)
+    ask_s: float = Field(3.0, gt=0)
+    """How often a gateway asks how the other nodes are, and how long it waits."""
+    proc: Path = Path("/proc")
+    """Where the machine's own is, for a container that sees it elsewhere."""
+
+
 class ModelSettings(Section):
     cache: Path | None = None
     """Where the weights are kept. None: SPARKVOX_CACHE, else the user's cache folder."""
     warm_s: float = Field(900.0, gt=0)
     """How long an engine may take to load."""
+    accept_licences: tuple[str, ...] = ()
+    """Licences that need a yes before a model under them is fetched, and have it: `cc-by-nc-4.0`, with commas between several."""
+
+    _split = field_validator("accept_licences", mode="before")(_listed)
 
 
 class Settings(Section):
@@ -183,6 +231,7 @@ class Settings(Section):
     session: SessionSettings = SessionSettings()
     http: HttpSettings = HttpSettings()
     models: ModelSettings = ModelSettings()
+    memory: MemorySettings = MemorySettings()
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
@@ -205,7 +254,10 @@ class Settings(Section):
         try:
             return handler({**below, "profile": profile, "topology": topology})
         except ValidationError as error:
-            raise SettingsError(_sentence(error)) from None
+            raise SettingsError(sentence(error, list(known_settings()))) from None
+
+
+DEFAULT_MEMORY = MemorySettings()
 
 
 def known_settings(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
@@ -238,25 +290,15 @@ def _one_of(kind: type[Named], setting: str, given: Any) -> Named:
 def _fitting_profile() -> Profile:
     if not nvidia_gpu_visible():
         return Profile.CPU
-    if Profile.SPARK in COMPLETE:
-        return Profile.SPARK
-    log.warning("an NVIDIA GPU is visible, but not all engines of profile spark are part of this version: profile cpu is used")
-    return Profile.CPU
+    if missing := [package for package in SPARK_PACKAGES if not _installed(package)]:
+        log.warning("an NVIDIA GPU is visible, but %s is not installed (`scripts/setup spark` does it): profile cpu is used", missing[0])
+        return Profile.CPU
+    return Profile.SPARK
 
 
-def _sentence(error: ValidationError) -> str:
-    problems = []
-    for problem in error.errors():
-        name = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            problems.append(f"{name} is no setting{_nearest(name)}")
-        else:
-            problems.append(f"{name}: {problem['msg']} (given: {problem['input']!r})")
-    return "; ".join(problems)
-
-
-def _nearest(name: str) -> str:
-    known = list(known_settings())
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    same_end = [candidate for candidate in known if candidate.rpartition(".")[2] == name.rpartition(".")[2]]
-    return f"; did you mean {(same_end or near)[0]}?" if same_end or near else ""
+def _installed(package: str) -> bool:
+    """By its distribution: vLLM for the CPU has the same modules under another name."""
+    try:
+        return bool(importlib.metadata.version(package))
+    except importlib.metadata.PackageNotFoundError:
+        return False

@@ -11,35 +11,22 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.config import AutoscalingConfig
 
+from cluster.apply import planned
+from cluster.here import memory_bytes, weights_on_disk
+from cluster.plan import plan
 from deployments.engines import ELSEWHERE, ENGINES
 from deployments.gateway import Gateway
 from deployments.llm import LanguageModel
+from deployments.sessions import Sessions
 from deployments.stt import SpeechToText
 from deployments.tts import TextToSpeech
-from serve_app import key_file, models
+from serve_app import key_file, weights
 from serve_app.cache import CACHE_VARIABLE
 from serve_app.errors import SettingsError
-from serve_app.settings import EngineChoice, GatewaySettings, Placement, Settings
+from serve_app.life import REPLACED_S
+from serve_app.settings import GatewaySettings, Placement, Settings
 
 log = logging.getLogger(__name__)
-
-WEIGHTS = {
-    "silero": ("silero-vad",),
-    "smart-turn": ("smart-turn-v3.2",),
-    "moonshine": ("moonshine-tiny-en",),
-    "kokoro-onnx": ("kokoro-82m-int8", "kokoro-voices"),
-    "kokoro-torch": ("kokoro-voices",),
-}
-"""What each engine will ask for when it is warmed; one that is not here fetches it then."""
-MODELS = {
-    "whisper": "whisper-tiny-en",
-    "whisper-torch": "whisper-base",
-    "qwen3-asr": "Qwen/Qwen3-ASR-0.6B-hf",
-    "nemo-rnnt": "nvidia/nemotron-speech-streaming-en-0.6b",
-    "nemo-offline": "nvidia/parakeet-tdt-0.6b-v2",
-    "kokoro-torch": "kokoro-82m-torch",
-}
-"""The same for engines whose option `model` may name another."""
 
 QUIET = {"enable_access_log": False}
 LIFE: dict[str, Any] = {"graceful_shutdown_timeout_s": 10, "health_check_timeout_s": 30, "max_constructor_retry_count": 2}
@@ -51,17 +38,21 @@ SPARE = 16
 def graph(settings: Settings) -> Application:
     """What `serve run serve_app:graph key=value` deploys. Fetches the weights that are not here yet.
 
-    Raises `SettingsError`, `ArtifactMissing` or `ArtifactDamaged`.
+    Raises `SettingsError`, also where the memory plan does not fit, `ArtifactMissing` or `ArtifactDamaged`.
     """
     _say_without_haproxy()
     _must_exist(settings)
+    settings = planned(settings, plan(settings, memory_bytes(), weights_on_disk(settings.llm.model)))
     access = key_file.access(settings, os.environ)
-    fetch(settings)
+    weights.fetch(settings)
     stt = _deployment(SpeechToText, settings.stt, settings, max_ongoing_requests=settings.stt.max_sessions + SPARE)
     llm = _deployment(LanguageModel, settings.llm, settings)
     tts = _deployment(TextToSpeech, settings.tts, settings)
-    engines = (stt.bind(settings.stt), llm.bind(settings.llm), tts.bind(settings.tts))
-    return _gateway(settings).bind(settings, access, *engines)
+    memory = settings.memory
+    parts = {"stt": stt.bind(settings.stt, memory), "llm": llm.bind(settings.llm, memory), "tts": tts.bind(settings.tts, memory)}
+    if settings.session.resume_s:
+        parts["sessions"] = _sessions(settings).bind(settings.session.resume_s)
+    return _gateway(settings).bind(settings, access, parts)
 
 
 def _must_exist(settings: Settings) -> None:
@@ -77,24 +68,6 @@ def _must_exist(settings: Settings) -> None:
         raise SettingsError(f"stt.routes cannot have the engine {elsewhere[0]}: its model runs on another server, not in steps with others")
 
 
-def fetch(settings: Settings) -> None:
-    """All weights that the settings need, checked, before a replica waits for them."""
-    if settings.models.cache is not None:
-        os.environ[CACHE_VARIABLE] = str(settings.models.cache)
-    chosen = (settings.vad, settings.turn, settings.stt, *settings.stt.routes.values(), settings.llm, settings.tts)
-    for name in (artifact for choice in chosen for artifact in weights(choice)):
-        models.ensure(name)
-    if settings.llm.model and settings.llm.engine not in ELSEWHERE:
-        models.ensure(settings.llm.model)
-
-
-def weights(choice: EngineChoice) -> tuple[str, ...]:
-    """The names of what the engine will ask for: its own, and the model that its options name. A path to a file is nothing to fetch."""
-    model = str(choice.options.get("model", MODELS.get(choice.engine, "")))
-    named = (model,) if choice.engine in MODELS and not model.endswith(".nemo") else ()
-    return (*WEIGHTS.get(choice.engine, ()), *named)
-
-
 def _gateway(settings: Settings) -> serve.Deployment:
     return serve.deployment(
         serve.ingress()(Gateway),
@@ -103,9 +76,27 @@ def _gateway(settings: Settings) -> serve.Deployment:
         max_ongoing_requests=settings.session.max_sessions * 4 + SPARE,
         ray_actor_options={"num_cpus": settings.gateway.num_cpus, **_where(settings.gateway), **_environment(settings)},
         logging_config=QUIET,
-        **LIFE,
+        **_life(settings),
         **_spread(settings.gateway),
     )
+
+
+def _sessions(settings: Settings) -> serve.Deployment:
+    return serve.deployment(
+        Sessions,
+        name="Sessions",
+        num_replicas=settings.session.copies,
+        max_replicas_per_node=1 if settings.session.copies > 1 else None,
+        max_ongoing_requests=settings.session.max_sessions * settings.gateway.replicas + SPARE,
+        ray_actor_options={"num_cpus": 0},
+        logging_config=QUIET,
+        **LIFE,
+    )
+
+
+def _life(settings: Settings) -> dict[str, Any]:
+    """Of what holds sessions, or works for replies that may end."""
+    return LIFE | {"graceful_shutdown_timeout_s": settings.session.drain_s + REPLACED_S + LIFE["graceful_shutdown_timeout_s"]}
 
 
 def _deployment(kind: type, placement: Placement, settings: Settings, max_ongoing_requests: int | None = None) -> serve.Deployment:
@@ -116,7 +107,7 @@ def _deployment(kind: type, placement: Placement, settings: Settings, max_ongoin
         max_ongoing_requests=max_ongoing_requests or placement.max_ongoing,
         ray_actor_options={**resources, **_environment(settings)},
         logging_config=QUIET,
-        **LIFE,
+        **_life(settings),
         **_replicas(placement, max_ongoing_requests or placement.max_ongoing),
         **_group(placement),
         **_spread(placement),
@@ -125,7 +116,7 @@ def _deployment(kind: type, placement: Placement, settings: Settings, max_ongoin
 
 def _where(placed: Placement | GatewaySettings) -> dict[str, Any]:
     """Labels as a wish: the empty selector of the fallback matches every node (tried, Ray 2.60)."""
-    if not placed.prefer:
+    if not placed.prefer or (isinstance(placed, Placement) and placed.bundles):
         return {}
     return {"label_selector": dict(placed.prefer), "fallback_strategy": [{"label_selector": {}}]}
 
@@ -138,7 +129,8 @@ def _group(placement: Placement) -> dict[str, Any]:
     """Serve's own placement group: an engine that makes one for itself is not seen by Serve, which would place others in its room."""
     if not placement.bundles:
         return {}
-    return {"placement_group_bundles": list(placement.bundles), "placement_group_strategy": "STRICT_SPREAD"}
+    labels = {"placement_group_bundle_label_selector": list(placement.bundle_labels)} if placement.bundle_labels else {}
+    return {"placement_group_bundles": list(placement.bundles), "placement_group_strategy": "STRICT_SPREAD", **labels}
 
 
 def _replicas(placement: Placement, max_ongoing_requests: int) -> dict[str, Any]:

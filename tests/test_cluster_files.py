@@ -1,4 +1,4 @@
-"""The files of cluster/: what they set is known to us and to vLLM."""
+"""The files of cluster/: what they set, with what the memory plan adds, fits and is known to us and to vLLM."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cluster.apply import planned
+from cluster.footprints import GB
+from cluster.plan import plan
 from serve_app.profiles import TopologyName
 from serve_app.settings import Settings
 
@@ -15,7 +18,8 @@ FILES = sorted((Path(__file__).parent.parent / "cluster").glob("*.yaml"))
 def settings_of(file: Path) -> Settings:
     (application,) = yaml.safe_load(file.read_text())["applications"]
     assert application["import_path"] == "serve_app:graph"
-    return Settings.of(application["args"])
+    settings = Settings.of(application["args"])
+    return planned(settings, plan(settings, 16 * GB))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

