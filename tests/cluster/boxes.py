@@ -15,7 +15,8 @@ import httpx
 from cluster.ports import REPLICAS
 from tests.cluster.hosts import Host, Hosts
 
-PARTS = ("Gateway", "SpeechToText", "LanguageModel", "TextToSpeech")
+ENGINES_AND_GATEWAY = ("Gateway", "LanguageModel", "SpeechToText", "TextToSpeech")
+PARTS = (*ENGINES_AND_GATEWAY, "Sessions")
 SETTINGS = (
     "topology=two_sparks",
     "profile=fake",
@@ -126,8 +127,11 @@ class Cluster:
         except httpx.HTTPError:
             return False
 
+    def has_all_parts(self, host: Host) -> bool:
+        return set(self.parts(host)) >= set(ENGINES_AND_GATEWAY) and self.gateway(host) is not None and self.is_ready(host)
+
     def is_whole(self) -> bool:
-        return all(self.parts(host) == sorted(PARTS) and self.gateway(host) and self.is_ready(host) for host in self.hosts.both)
+        return all(self.parts(host) == sorted(PARTS) and self.has_all_parts(host) for host in self.hosts.both)
 
     # ---
 
