@@ -24,6 +24,7 @@ SETTINGS = (
     "llm.num_gpus=0.5",
     "tts.num_gpus=0.2",
     "session.max_sessions=8",
+    "session.drain_s=3",
     "gateway.open_to_all=true",
 )
 PATIENCE_S = 300.0
@@ -144,7 +145,7 @@ class Cluster:
         return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONPATH": root, "PYTHONUNBUFFERED": "1"}
 
     def _start(self, host: Host, *words: str) -> subprocess.Popen[bytes]:
-        own = ["--inner", "inner0", "--num-gpus", "1", "--num-cpus", "2", "--drain", "10", "--state", str(self.state(host))]
+        own = ["--inner", "inner0", "--num-gpus", "1", "--num-cpus", "2", "--drain", "30", "--state", str(self.state(host))]
         return host.start([sys.executable, "-m", "serve_app", "node", *words, *own], self.environment(), self._log(host))
 
     def _log(self, host: Host) -> Path:
