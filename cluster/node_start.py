@@ -23,7 +23,7 @@ HEALTH = {
     "RAY_health_check_period_ms": "500",
     "RAY_health_check_timeout_ms": "1000",
     "RAY_health_check_failure_threshold": "3",
-    # A gateway behind a cut link: HAProxy tries the other after 1 s and not 5. Connecting takes the kernel of the other box, not the gateway.
+    # A gateway behind a cut link: HAProxy tries the other after 1 s, not 5. Connecting takes the kernel of the other box, not the gateway.
     "RAY_SERVE_HAPROXY_TIMEOUT_CONNECT_S": "1",
 }
 HEAD_AWAY_S = 600
