@@ -17,7 +17,7 @@ from pathlib import Path
 from cluster import interfaces, node_start, ports
 from cluster.machine import this_machine, versions
 from cluster.node_start import Node, Shared, Size
-from cluster.node_state import NodeState, Running, check_token, fresh, make_token, read_note, write_note
+from cluster.node_state import NodeState, Running, check_token, fresh, make_token, read_note
 from cluster.processes import end, is_node
 from cluster.supervision import Supervisor, Work
 from cluster.topology import TOPOLOGIES
@@ -134,7 +134,7 @@ def _supervised(node: Node, work: Work, drain_s: float) -> int:
     supervisor = Supervisor(node, work, dict(os.environ), drain_s, _say)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: supervisor.signals.ask())
-    write_note(node.state, Running(os.getpid(), node.head, node.address, node.is_head, node.state.mark))
+    node.state.open(Running(os.getpid(), node.head, node.address, node.is_head, node.state.mark))
     try:
         return supervisor.run()
     finally:

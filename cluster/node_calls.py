@@ -60,8 +60,8 @@ def deploy(given: dict[str, Any]) -> None:
     serving.start_serve(given["host"], given["port"], everywhere=True)
     if _gcs().internal_kv_get(DEPLOYED, NAMESPACE) != want or not serving.deployed():
         serving.deploy(application)
-        _gcs().internal_kv_put(DEPLOYED, want, True, NAMESPACE)
     serving.wait_until_ready(threading.Event())
+    _gcs().internal_kv_put(DEPLOYED, want, True, NAMESPACE)
 
 
 def undeploy() -> None:

@@ -23,9 +23,7 @@ HEALTH = {
     "RAY_health_check_period_ms": "500",
     "RAY_health_check_timeout_ms": "1000",
     "RAY_health_check_failure_threshold": "3",
-    # A gateway behind a cut link: HAProxy sends new clients elsewhere within 3 s, not 10, and tries the next after 1 s, not 5.
-    "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "1s",
-    "RAY_SERVE_HAPROXY_HEALTH_CHECK_FALL": "3",
+    # A gateway behind a cut link: HAProxy tries the other after 1 s, not 5. Connecting takes the kernel of the other box, not the gateway.
     "RAY_SERVE_HAPROXY_TIMEOUT_CONNECT_S": "1",
 }
 HEAD_AWAY_S = 600
@@ -96,7 +94,7 @@ def environment(node: Node, shared: Shared, given: Mapping[str, str]) -> dict[st
     }
     if node.is_head:
         # What a head that died knew is what the next one goes on with: without it all nodes would begin anew, and lose their sessions.
-        wanted |= {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(node.state.gcs)}
+        wanted |= {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(node.state.gcs / shared.versions["ray"])}
     ours = {"RAY_ADDRESS": node.head, MARK: node.state.mark}
     return {**wanted, **given, **ours}
 

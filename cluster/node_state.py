@@ -2,7 +2,7 @@
 
     token       0600, made by the head, copied to the others by hand
     node.json   who runs here: process, address, role, and the mark in the environment of everything that was started
-    gcs/        what the head knows of the cluster, so that its next start goes on from there
+    gcs/        what the head knows of the cluster, by Ray's version, so that its next start goes on from there
     ray/        Ray's sessions and logs
 """
 
@@ -49,8 +49,13 @@ class NodeState:
     def gcs(self) -> Path:
         return self.folder / "gcs"
 
+    def open(self, running: Running) -> None:
+        """The node starts."""
+        self.haproxy.mkdir(mode=0o700)  # a new one: in /tmp somebody else may have made it
+        self.note.write_text(json.dumps(asdict(running)) + "\n")
+
     def close(self) -> None:
-        """What is of this start only."""
+        """The node has ended."""
         self.note.unlink(missing_ok=True)
         shutil.rmtree(self.haproxy, ignore_errors=True)
 
@@ -74,7 +79,6 @@ def fresh(folder: Path) -> NodeState:
     for path in (folder, state.ray):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    state.haproxy.mkdir(mode=0o700)  # a new one: in /tmp somebody else may have made it
     return state
 
 
@@ -98,10 +102,6 @@ def check_token(state: NodeState, head: str) -> None:
         raise SettingsError(f"the cluster's token is not here: copy it from the head, scp {host}:{state.token} {state.token}") from None
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise SettingsError(f"others can read the cluster's token: chmod 600 {state.token}")
-
-
-def write_note(state: NodeState, running: Running) -> None:
-    state.note.write_text(json.dumps(asdict(running)) + "\n")
 
 
 def read_note(folder: Path) -> Running | None:

@@ -83,6 +83,7 @@ class Supervisor:
             began = time.monotonic()
             why = self._life()
             if self._application.hopeless:
+                self._node.state.forget()
                 return 1
             if not self.signals.stop.is_set():
                 wait_s = backoff.after(time.monotonic() - began)

@@ -4,6 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from load_tests.bench.two_nodes import at_wait
 from load_tests.knee import knee, percentiles
 from load_tests.picture import Line, chart
 from load_tests.questions import FRAME_SAMPLES, misheard, questions
@@ -48,3 +49,8 @@ def test_a_question_knows_where_its_speech_ends() -> None:
 def test_case_and_punctuation_are_not_misheard() -> None:
     assert misheard("What time is it?", "what time is it") == 0
     assert misheard("What time is it?", "what lime is it") == 0.25
+
+
+@pytest.mark.parametrize(("wait_s", "sessions"), [(1.0, 2.0), (1.5, 3.0), (3.0, 5.0), (9.0, None), (0.5, None)])
+def test_the_sessions_at_a_wait_lie_on_the_line_between_what_was_measured(wait_s: float, sessions: float | None) -> None:
+    assert at_wait([(2, 1.0), (4, 2.0), (6, 4.0)], wait_s) == sessions

@@ -10,9 +10,8 @@ end of speech to the first sound. Engines that are slow are taken on purpose, so
 
 import argparse
 import asyncio
+import itertools
 import json
-import os
-import platform
 import random
 import shlex
 import statistics
@@ -20,12 +19,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from load_tests.bench.curves import Line, at_wait, drawn
+from load_tests.about import machine
+from load_tests.picture import Line, chart
 from tests.cluster.boxes import Cluster, until
 from tests.cluster.callers import Lost, calling
 from tests.cluster.hosts import two_hosts, why_not
@@ -85,9 +84,8 @@ def main() -> None:
     if args.out:
         about = {"p95_s": args.p95, "carried": carried, "ratio": ratio}
         args.out.write_text(json.dumps(_about() | about | {"rows": [asdict(row) for row in rows]}, indent=2) + "\n")
-        title = "Simulation: paced engines on a real cluster of two hosts"
-        picture = drawn(title, [Line(name, tuple(line)) for name, line in lines.items()], args.p95)
-        args.out.with_suffix(".svg").write_text(picture)
+        drawn = [Line(name, line) for name, line in lines.items()]
+        args.out.with_suffix(".svg").write_text(chart(drawn, "sessions (simulation: paced engines)", "p95 wait for the first sound in s"))
 
 
 def _arguments() -> argparse.Namespace:
@@ -97,8 +95,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=40.0, help="of each row, besides warming up")
     parser.add_argument("--p95", type=float, default=2.5, help="the wait, in seconds, at which sessions are compared")
-    parser.add_argument("--one", type=numbers, default=[2, 3, 4, 5, 6], help="sessions on one node")
-    parser.add_argument("--two", type=numbers, default=[4, 6, 8, 10, 12], help="sessions on two nodes")
+    parser.add_argument("--one", type=numbers, default=[3, 5, 7, 9], help="sessions on one node")
+    parser.add_argument("--two", type=numbers, default=[6, 10, 14, 18], help="sessions on two nodes")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
@@ -112,7 +110,7 @@ def _measured(nodes: int, sessions: Sequence[int], seconds: float) -> list[Row]:
         if nodes == 2:
             cluster.start_other()
         used = hosts.both[:nodes]
-        until(lambda: all(len(cluster.parts(host)) == 4 and cluster.is_ready(host) for host in used), "all parts are there")
+        until(lambda: all(cluster.has_all_parts(host) for host in used), "all parts are there")
         doors = [cluster.door(host) for host in used]
         rows = [asyncio.run(_row(doors, count, seconds)) for count in sessions]
         for host in reversed(used):
@@ -151,21 +149,25 @@ async def _talk(door: str, chance: random.Random, ends: float, counted_s: float,
     return failed
 
 
+def at_wait(points: Sequence[tuple[float, float]], wait_s: float) -> float | None:
+    """The sessions at which the wait is first exceeded, on a straight line between points. None: outside of what was measured."""
+    for (few, low), (many, high) in itertools.pairwise(points):
+        if low <= wait_s < high:
+            return round(few + (many - few) * (wait_s - low) / (high - low), 2)
+    return None
+
+
 def _paces() -> str:
     rows = [f"{pace.what:30} {pace.seconds:5.3f} s  {pace.shared:20} {pace.source}" for pace in PACES]
     return "\n".join(["Simulated; the engines take:", *rows])
 
 
 def _about() -> dict[str, object]:
-    words = [Path(sys.argv[0]).name if not sys.argv[0].endswith(".py") else "load_tests.bench.two_nodes", *sys.argv[1:]]
-    with suppress(OSError):
-        load = os.getloadavg()[0]
     return {
         "what": "simulation: fake engines that are paced, on a real cluster of two hosts made of namespaces",
-        "command": "python -m " + shlex.join(words),
-        "machine": f"{os.cpu_count()}-core {platform.machine()}, shared by both hosts and the clients",
+        "command": "python -m load_tests.bench.two_nodes " + shlex.join(sys.argv[1:]),
+        "machine": machine(),
         "date": datetime.now(UTC).date().isoformat(),
-        "load_average_at_end": round(load, 1),
         "paces": [asdict(pace) for pace in PACES],
         "thinks_s": THINKS_S,
     }

@@ -15,7 +15,8 @@ import httpx
 from cluster.ports import REPLICAS
 from tests.cluster.hosts import Host, Hosts
 
-PARTS = ("Gateway", "SpeechToText", "LanguageModel", "TextToSpeech")
+ENGINES_AND_GATEWAY = ("Gateway", "LanguageModel", "SpeechToText", "TextToSpeech")
+PARTS = (*ENGINES_AND_GATEWAY, "Sessions")
 SETTINGS = (
     "topology=two_sparks",
     "profile=fake",
@@ -23,6 +24,7 @@ SETTINGS = (
     "llm.num_gpus=0.5",
     "tts.num_gpus=0.2",
     "session.max_sessions=8",
+    "session.drain_s=3",
     "gateway.open_to_all=true",
 )
 PATIENCE_S = 300.0
@@ -126,8 +128,11 @@ class Cluster:
         except httpx.HTTPError:
             return False
 
+    def has_all_parts(self, host: Host) -> bool:
+        return set(self.parts(host)) >= set(ENGINES_AND_GATEWAY) and self.gateway(host) is not None and self.is_ready(host)
+
     def is_whole(self) -> bool:
-        return all(self.parts(host) == sorted(PARTS) and self.gateway(host) and self.is_ready(host) for host in self.hosts.both)
+        return all(self.parts(host) == sorted(PARTS) and self.has_all_parts(host) for host in self.hosts.both)
 
     # ---
 
@@ -140,7 +145,7 @@ class Cluster:
         return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONPATH": root, "PYTHONUNBUFFERED": "1"}
 
     def _start(self, host: Host, *words: str) -> subprocess.Popen[bytes]:
-        own = ["--inner", "inner0", "--num-gpus", "1", "--num-cpus", "2", "--drain", "10", "--state", str(self.state(host))]
+        own = ["--inner", "inner0", "--num-gpus", "1", "--num-cpus", "2", "--drain", "30", "--state", str(self.state(host))]
         return host.start([sys.executable, "-m", "serve_app", "node", *words, *own], self.environment(), self._log(host))
 
     def _log(self, host: Host) -> Path:

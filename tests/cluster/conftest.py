@@ -1,6 +1,8 @@
 """One cluster of two hosts for the whole folder, because its start takes most of the time; and what its faults took, in a table."""
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -21,13 +23,12 @@ class Stopwatch:
         TIMES.append((self._case, what, seconds))
 
 
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
     if reason := why_not():
         pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("c")
-    with two_hosts() as hosts:
-        cluster = Cluster(hosts, folder)
+    with tempfile.TemporaryDirectory(prefix="sv", dir="/tmp") as folder, two_hosts() as hosts:
+        cluster = Cluster(hosts, Path(folder))
         cluster.start_head()
         until((cluster.state(cluster.a) / "token").exists, "the head makes a token")
         cluster.start_other()

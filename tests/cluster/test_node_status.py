@@ -7,7 +7,7 @@ from cluster.node_status import NodeStatus, Replica, gathered, text
 HEAD, OTHER, DEAD = "a0a4", "3f24", "6f5e"
 NODES = [
     {"NodeID": OTHER, "Alive": True, "NodeManagerAddress": "10.72.0.2", "Resources": {"GPU": 1.0, "node:10.72.0.2": 1.0, "CPU": 2.0}},
-    {"NodeID": HEAD, "Alive": True, "NodeManagerAddress": "10.72.0.1", "Resources": {"node:__internal_head__": 1, "CPU": 2.0, "GPU": 1.0}},
+    {"NodeID": HEAD, "Alive": True, "NodeManagerAddress": "10.72.0.1", "Resources": {"node:__internal_head__": 1.0, "GPU": 1.0}},
     {"NodeID": DEAD, "Alive": False, "NodeManagerAddress": "10.72.0.2", "Resources": {}},
 ]
 FREE = {HEAD: {"CPU": 1.6, "GPU": 0.1}, OTHER: {"CPU": 1.6}}

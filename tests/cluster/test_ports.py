@@ -44,6 +44,6 @@ def test_the_table_has_a_row_for_each_port() -> None:
 
 
 def test_the_documentation_has_the_table_and_the_firewall_as_they_are() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "spark.md").read_text()
     assert table() in text
     assert firewall("enp1s0f1np1") in text
