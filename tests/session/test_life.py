@@ -47,7 +47,8 @@ class Shelf:
 async def connection(house: House, life: Life, **options: Any) -> AsyncIterator[tuple[Line, Event]]:
     """With the session object that it was greeted with."""
     line = Line()
-    driving = asyncio.create_task(drive(line, house.engines, SessionOptions(SERVED, life=life, **options)))
+    patient = SessionOptions(SERVED, life=life, eager=lambda: False, **options)  # a draft that is discarded would use up a reply
+    driving = asyncio.create_task(drive(line, house.engines, patient))
     try:
         yield line, (await line.gets("session.created"))["session"]
     finally:
