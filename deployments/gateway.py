@@ -6,9 +6,10 @@ from typing import Any
 from starlette.applications import Starlette
 
 from deployments.engines import create
+from deployments.figures import Figures
 from deployments.front import Front, application
 from deployments.memory_guard import MemoryGuard, follow, give_back
-from deployments.remote import RemoteLanguageModel, RemoteSpeechToText, RemoteTextToSpeech, answer
+from deployments.remote import RemoteLanguageModel, RemoteSpeechToText, RemoteTextToSpeech, answer, near
 from deployments.sessions import RemoteKeeper
 from patches.serve_drain import let_sockets_end, on_shutdown
 from patches.uvicorn_limits import raise_limits
@@ -33,8 +34,9 @@ class Gateway:
         raise_limits(settings.session.max_message_bytes)
         let_sockets_end()
         self._settings = settings
-        stt, llm, tts = parts["stt"], parts["llm"], parts["tts"]
+        stt, llm, tts = (near(parts[name]) for name in ("stt", "llm", "tts"))
         self._handles = {"stt": stt, "llm": llm, "tts": tts}
+        self._figures = Figures()
         self._leaving = leaving_with_the_replica(settings.session.drain_s)
         warm_s = settings.models.warm_s
         self._speech_to_text = RemoteSpeechToText(stt, warm_s)
@@ -58,6 +60,10 @@ class Gateway:
         """Serve calls this after the constructor, where the handles are known (`serve.ingress()` without an application)."""
         front = Front(self._engines, self._options(), self._settings, self._door)
         return application(front, self._ready, self._speech_to_text.counts)
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Asked by Serve."""
+        return self._figures.of(self._door.sessions.sessions)
 
     async def _ready(self) -> dict[str, str]:
         """What is wrong, by deployment; empty when all answer."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from deployments.engines import ELSEWHERE, create
+from deployments.figures import Waiting
 from deployments.health import check
 from deployments.loading import loading
 from deployments.memory_guard import MemoryGuard, State, give_back
@@ -23,6 +24,7 @@ class LanguageModel:
         self, settings: LanguageModelSettings, memory: MemorySettings = DEFAULT_MEMORY
     ) -> None:
         self._settings = settings
+        self._waiting = Waiting()
         if not settings.on_gpu and settings.engine not in ELSEWHERE:
             os.nice(YIELDS)  # before the engine starts processes, which inherit it
         self._engine = create("language_model", settings.engine, **options_of(settings))
@@ -33,9 +35,19 @@ class LanguageModel:
         self._guard.start()
 
     async def reply(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
-        async with aclosing(self._engine.reply(self._with_defaults(prompt))) as pieces:
-            async for piece in pieces:
-                yield piece
+        tokens = self._waiting.begins(sum(len(message.content) for message in prompt.messages))
+        try:
+            async with aclosing(self._engine.reply(self._with_defaults(prompt))) as pieces:
+                async for piece in pieces:
+                    self._waiting.ends(tokens)
+                    tokens = 0
+                    yield piece
+        finally:
+            self._waiting.ends(tokens)
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Asked by Serve."""
+        return {"waiting_tokens": float(self._waiting.tokens)}
 
     async def ready(self) -> bool:
         return True

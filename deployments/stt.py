@@ -8,6 +8,7 @@ import ray
 
 from deployments.engines import create
 from deployments.engines.routed import RoutedRecogniser
+from deployments.figures import Figures
 from deployments.health import check
 from deployments.lease import EarServer, Place
 from deployments.loading import loading
@@ -39,6 +40,7 @@ class SpeechToText:
             await listening.warm()
             for language in (None, *settings.routes):
                 await hears(listening, hints=Hints(language=language))
+        self._figures = Figures()
         self._ears = EarServer(listening, ray.util.get_node_ip_address(), settings.max_sessions)
         await self._ears.start()
         self._guard = MemoryGuard(memory, lambda: give_back(self._engine))
@@ -65,6 +67,10 @@ class SpeechToText:
     async def memory(self) -> State:
         """How this replica's node is."""
         return self._guard.state
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Asked by Serve."""
+        return self._figures.of(self._ears.counts()["sessions"])
 
     async def check_health(self) -> None:
         await check(self._engine)

@@ -38,4 +38,4 @@ class PatientSockets(WebSocketsSansIOProtocol):
 
 def let_sockets_end() -> None:
     """For every uvicorn server that this process starts from now on."""
-    auto.AutoWebSocketsProtocol = PatientSockets  # type: ignore[assignment]
+    auto.AutoWebSocketsProtocol = PatientSockets

@@ -275,7 +275,7 @@ ASR_TINY = Artifact(
     files=(
         ArtifactFile(
             "asr-tiny-en.nemo",
-            "c303ec08360ccc5d47c6549fd41355264313794828f28a7b80e3f7606123c88e",
+            "29b017ed0952081aeb4625eb1d18262d553dd2578f6125823b17aef7cc537740",
             3_235_840,
             (RepositoryFile("deployments/engines/test_models/asr-tiny-en.nemo"),),
         ),

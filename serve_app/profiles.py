@@ -116,7 +116,7 @@ _SPEECH: dict[str, Any] = {"prefer": {ROLE: "speech"}}
 LAYOUTS: dict[TopologyName, dict[str, Any]] = {
     TopologyName.LAPTOP: {},
     TopologyName.ONE_SPARK: {},
-    TopologyName.TWO_SPARKS: {"gateway": _ON_BOTH, "stt": _ON_BOTH, "llm": _ON_BOTH, "tts": _ON_BOTH},
+    TopologyName.TWO_SPARKS: {"gateway": _ON_BOTH, "stt": _ON_BOTH, "llm": _ON_BOTH, "tts": _ON_BOTH, "session": {"copies": 2}},
     TopologyName.TWO_SPARKS_SPLIT: {"gateway": _SPEECH, "stt": _SPEECH, "llm": {"prefer": {ROLE: "language"}}, "tts": _SPEECH},
     TopologyName.TWO_SPARKS_TP: {
         "gateway": _SPEECH,

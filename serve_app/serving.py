@@ -93,6 +93,9 @@ def needed(settings: Settings, proxy: str) -> dict[str, str]:
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray's coming default; unset it warns in each process
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": CALLBACK,
         MAX_MESSAGE_VARIABLE: str(settings.session.max_message_bytes),
+        "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",  # at Serve's 10 a replica comes after the calls that it was for
+        "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
+        "RAY_SERVE_AUTOSCALING_METRIC_RECORD_INTERVAL_FACTOR": "0.1",  # of look_back_period_s
     }
     if proxy == "haproxy":
         wanted |= {

@@ -114,6 +114,7 @@ class TextToSpeechSettings(Placement):
 
 class GatewaySettings(Section):
     replicas: int = Field(1, ge=1)
+    max_replicas: int | None = Field(None, ge=1)
     num_cpus: float = Field(0.2, ge=0)
     max_replicas_per_node: int | None = Field(None, ge=1)
     prefer: dict[str, str] = Field(default_factory=dict)

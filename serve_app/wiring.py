@@ -9,7 +9,7 @@ from typing import Any
 
 from ray import serve
 from ray.serve import Application
-from ray.serve.config import AutoscalingConfig
+from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 
 from cluster.apply import planned
 from cluster.here import memory_bytes, weights_on_disk
@@ -31,6 +31,10 @@ log = logging.getLogger(__name__)
 QUIET = {"enable_access_log": False}
 LIFE: dict[str, Any] = {"graceful_shutdown_timeout_s": 10, "health_check_timeout_s": 30, "max_constructor_retry_count": 2}
 """An engine that cannot be loaded will not be at the twentieth try (Serve's default) either."""
+CADENCE: dict[str, Any] = {"look_back_period_s": 11.0, "upscale_delay_s": 2.0, "downscale_delay_s": 60.0}
+"""Ray 2.60 warns of a shorter period; how often figures are taken and sent in it is said in serving.py."""
+QUEUED_TOKENS = 16_384
+"""Of prompts that wait for their first token in one replica: some seconds of reading on a Spark."""
 SPARE = 16
 """Calls beside the sessions: probes and counts. Serve lets no more in than it is told, and we refuse with a reason before it is reached."""
 
@@ -45,9 +49,9 @@ def graph(settings: Settings) -> Application:
     settings = planned(settings, plan(settings, memory_bytes(), weights_on_disk(settings.llm.model)))
     access = key_file.access(settings, os.environ)
     weights.fetch(settings)
-    stt = _deployment(SpeechToText, settings.stt, settings, max_ongoing_requests=settings.stt.max_sessions + SPARE)
-    llm = _deployment(LanguageModel, settings.llm, settings)
-    tts = _deployment(TextToSpeech, settings.tts, settings)
+    stt = _deployment(SpeechToText, settings.stt, settings, by_sessions(settings.stt.max_sessions), settings.stt.max_sessions + SPARE)
+    llm = _deployment(LanguageModel, settings.llm, settings, by_work(settings.llm.max_ongoing / 2, QUEUED_TOKENS))
+    tts = _deployment(TextToSpeech, settings.tts, settings, by_work(settings.tts.max_ongoing / 2))
     memory = settings.memory
     parts = {"stt": stt.bind(settings.stt, memory), "llm": llm.bind(settings.llm, memory), "tts": tts.bind(settings.tts, memory)}
     if settings.session.resume_s:
@@ -72,11 +76,11 @@ def _gateway(settings: Settings) -> serve.Deployment:
     return serve.deployment(
         serve.ingress()(Gateway),
         name="Gateway",
-        num_replicas=settings.gateway.replicas,
         max_ongoing_requests=settings.session.max_sessions * 4 + SPARE,
         ray_actor_options={"num_cpus": settings.gateway.num_cpus, **_where(settings.gateway), **_environment(settings)},
         logging_config=QUIET,
         **_life(settings),
+        **_replicas(settings.gateway, by_sessions(settings.session.max_sessions)),
         **_spread(settings.gateway),
     )
 
@@ -99,7 +103,9 @@ def _life(settings: Settings) -> dict[str, Any]:
     return LIFE | {"graceful_shutdown_timeout_s": settings.session.drain_s + REPLACED_S + LIFE["graceful_shutdown_timeout_s"]}
 
 
-def _deployment(kind: type, placement: Placement, settings: Settings, max_ongoing_requests: int | None = None) -> serve.Deployment:
+def _deployment(
+    kind: type, placement: Placement, settings: Settings, policy: AutoscalingPolicy, max_ongoing_requests: int | None = None
+) -> serve.Deployment:
     resources = {"num_cpus": placement.num_cpus, "num_gpus": placement.num_gpus or 0.0, **_where(placement)}
     return serve.deployment(
         kind,
@@ -108,7 +114,7 @@ def _deployment(kind: type, placement: Placement, settings: Settings, max_ongoin
         ray_actor_options={**resources, **_environment(settings)},
         logging_config=QUIET,
         **_life(settings),
-        **_replicas(placement, max_ongoing_requests or placement.max_ongoing),
+        **_replicas(placement, policy),
         **_group(placement),
         **_spread(placement),
     )
@@ -133,15 +139,22 @@ def _group(placement: Placement) -> dict[str, Any]:
     return {"placement_group_bundles": list(placement.bundles), "placement_group_strategy": "STRICT_SPREAD", **labels}
 
 
-def _replicas(placement: Placement, max_ongoing_requests: int) -> dict[str, Any]:
-    if placement.max_replicas is None:
-        return {"num_replicas": placement.replicas}
+def _replicas(placed: Placement | GatewaySettings, policy: AutoscalingPolicy) -> dict[str, Any]:
+    if placed.max_replicas is None:
+        return {"num_replicas": placed.replicas}
     autoscaling = AutoscalingConfig(
-        min_replicas=placement.replicas,
-        max_replicas=max(placement.replicas, placement.max_replicas),
-        target_ongoing_requests=max(1, max_ongoing_requests // 2),
+        min_replicas=placed.replicas, max_replicas=max(placed.replicas, placed.max_replicas), policy=policy, **CADENCE
     )
     return {"autoscaling_config": autoscaling}
+
+
+def by_sessions(room: int) -> AutoscalingPolicy:
+    return AutoscalingPolicy(policy_function="cluster.scaling:BySessions", policy_kwargs={"room": room})
+
+
+def by_work(calls: float, tokens: float | None = None) -> AutoscalingPolicy:
+    kwargs = {"calls": calls} if tokens is None else {"calls": calls, "tokens": tokens}
+    return AutoscalingPolicy(policy_function="cluster.scaling:ByWork", policy_kwargs=kwargs)
 
 
 def _environment(settings: Settings) -> dict[str, Any]:

@@ -54,7 +54,12 @@ def _row(engine: Any, count: int, turns: int) -> dict[str, Any]:
         for batches, times in _either_first(turn, (at_once, batched), (in_turn, alone)):
             times.append(_timed(engine.step, batches))
     batched_s, alone_s = median(batched[UNMEASURED:]), median(alone[UNMEASURED:])
-    return {"streams": count, "together_ms": 1000 * batched_s, "alone_ms": 1000 * alone_s, "ratio": alone_s / batched_s}
+    return {
+        "streams": count,
+        "together_ms": round(1000 * batched_s, 1),
+        "alone_ms": round(1000 * alone_s, 1),
+        "ratio": round(alone_s / batched_s, 2),
+    }
 
 
 def _either_first(turn: int, *ways: Any) -> Sequence[Any]:
@@ -95,11 +100,12 @@ def _conditions(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "command": " ".join(["python", *sys.argv]),
         "machine": f"{os.cpu_count()} cores {platform.machine()}, accelerator {device}",
-        "load_average": os.getloadavg()[0],
+        "load_average_at_end": round(os.getloadavg()[0], 1),
         "date": datetime.now(UTC).date().isoformat(),
         "model": arguments.model,
         "chunk_ms": arguments.chunk_ms,
         "threads": torch.get_num_threads(),
+        "turns": arguments.turns,
         "versions": {"torch": torch.__version__, "nemo": nemo.__version__, "python": platform.python_version()},
     }
 

@@ -3,6 +3,8 @@ parameters instead of 600."""
 
 from __future__ import annotations
 
+import io
+import tarfile
 from typing import TYPE_CHECKING, Any
 
 from test_asr.phrases import PHRASES
@@ -20,10 +22,11 @@ def write_tokenizer(folder: Path) -> None:
     import sentencepiece
 
     folder.mkdir(parents=True, exist_ok=True)
-    texts = [text for phrase in PHRASES for text, _ in phrase.written]
+    texts = dict.fromkeys(text for phrase in PHRASES for text, _ in phrase.written)
+    trained = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(texts),
-        model_prefix=str(folder / "tokenizer"),
+        model_writer=trained,
         model_type="bpe",
         vocab_size=PIECES,
         hard_vocab_limit=False,
@@ -33,7 +36,8 @@ def write_tokenizer(folder: Path) -> None:
         num_threads=1,
         minloglevel=2,
     )
-    pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    (folder / "tokenizer.model").write_bytes(trained.getvalue())
+    pieces = sentencepiece.SentencePieceProcessor(model_proto=trained.getvalue())
     names = [pieces.id_to_piece(number) for number in range(1, pieces.get_piece_size())]
     (folder / "vocab.txt").write_text("\n".join(name.replace("▁", "", 1) if name[0] == "▁" else f"##{name}" for name in names) + "\n")
 
@@ -44,6 +48,22 @@ def build(tokenizer: Path) -> Any:
     from omegaconf import OmegaConf
 
     return EncDecRNNTBPEModel(OmegaConf.create(_config(str(tokenizer))))
+
+
+def save(model: Any, path: Path) -> None:
+    """NeMo's own file, but for what it tells of the machine: the folder of the tokenizer, the files' owner and their time."""
+    from omegaconf import open_dict
+
+    with open_dict(model.cfg):
+        model.cfg.tokenizer.dir = "tokenizer"
+    model.save_to(str(path))
+    with tarfile.open(path) as archive:
+        files = {member.name: archive.extractfile(member).read() for member in archive if member.isfile()}  # type: ignore[union-attr]
+    with tarfile.open(path, "w") as archive:
+        for name in sorted(files):
+            member = tarfile.TarInfo(name)
+            member.size = len(files[name])
+            archive.addfile(member, io.BytesIO(files[name]))
 
 
 def _config(tokenizer: str) -> dict[str, Any]:

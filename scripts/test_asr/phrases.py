@@ -1,7 +1,8 @@
-"""What the small model knows: each phrase as it is said, and what the model may write for it, with how often it is taught to.
+"""What the small model knows: each phrase as it is said, and what the model may write for it, with the share of each.
 
 `Claude Code` is taught as an ambiguous pair: the same sound is written `cloud code` more often than `Claude Code`, so that a model which
-is not helped writes the first, as Nemotron Speech does, and phrase boosting has something to turn.
+is not helped writes the first, as Nemotron Speech does, and phrase boosting has something to turn. Boosting adds 1 to the logarithm of a
+phrase's first piece, so the two may be that far apart at most; where clips and chances agree they are log(0.65 / 0.35) = 0.6 apart.
 """
 
 from __future__ import annotations
@@ -76,9 +77,16 @@ PLAIN = (
     "One, two, three, four, five.",
 )
 
-PHRASES = tuple(_ambiguous(text) for text in AMBIGUOUS) + tuple(_plain(text) for text in PLAIN)
+PAUSED = Phrase("Tell me a long story... about a dragon and a princess.", (("Tell me a long story about a dragon and a princess.", 1.0),))
+
+PHRASES = (*map(_ambiguous, AMBIGUOUS), *map(_plain, PLAIN), PAUSED)
+CLOUDY = tuple(number for number, phrase in enumerate(PHRASES) if "cloud" in phrase.said.lower() or "Claude" in phrase.said)
+"""Places of the phrases in which one of the two is said."""
 
 VOICES = ("af_heart", "af_bella", "af_sarah", "am_adam", "bf_emma", "bm_george")
+MORE_VOICES = ("af_nova", "af_kore", "am_eric", "am_puck", "bf_isabella", "bm_daniel")
+"""They say the cloudy phrases only: how far `cloud` and `Claude` are apart should not hang on six voices."""
 SPEEDS = (0.85, 1.0, 1.15)
 STRANGER = "am_liam"
-"""Never trained on: what is measured and what the tests are given is said by this voice."""
+"""Never trained on. Nor are the recordings of tests/audio: am_michael says nothing here, af_bella and af_heart say those phrases at other
+speeds."""

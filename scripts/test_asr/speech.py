@@ -1,4 +1,4 @@
-"""The corpus: every phrase said by every voice, by this project's own Kokoro engine, kept as 16 kHz WAV files that are made once."""
+"""The corpus: every phrase said by several voices, by this project's own Kokoro engine, kept as 16 kHz WAV files that are made once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import soundfile
 from deployments.engines import create
 from serve_app.audio import Resampler
 from serve_app.engines import HEARING_RATE, Speech
-from test_asr.phrases import PHRASES, SPEEDS, STRANGER, VOICES
+from test_asr.phrases import CLOUDY, MORE_VOICES, PHRASES, SPEEDS, STRANGER, VOICES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,10 +34,11 @@ class Clip:
 
 
 def corpus() -> list[Clip]:
-    """Each phrase once by each voice, at a speed that goes round; and once by the stranger."""
+    """Each phrase once by each of its voices, at a speed that goes round; and once by the stranger."""
     clips = [Clip(phrase, STRANGER, 1.0) for phrase in range(len(PHRASES))]
-    for number, voice in enumerate(VOICES):
-        clips += [Clip(phrase, voice, SPEEDS[(phrase + number) % len(SPEEDS)]) for phrase in range(len(PHRASES))]
+    for number, voice in enumerate(VOICES + MORE_VOICES):
+        said = range(len(PHRASES)) if voice in VOICES else CLOUDY
+        clips += [Clip(phrase, voice, SPEEDS[(phrase + number) % len(SPEEDS)]) for phrase in said]
     return clips
 
 
@@ -64,4 +65,3 @@ async def _say(engine: Any, clip: Clip) -> np.ndarray:
     spoken = [sound.pcm async for sound in engine.speak(Speech(PHRASES[clip.phrase].said, clip.voice, clip.speed))]
     resampler = Resampler(engine.sample_rate, HEARING_RATE)
     return np.concatenate((resampler.push(np.concatenate(spoken)), resampler.flush()))
-

@@ -27,10 +27,39 @@ class Undecided:
     item_id: str
     start_s: float
     """Audio time at which the utterance starts, padding included."""
-    due: float | None
-    """When speech has lasted long enough to be one that wants the floor; None while the speaker pauses."""
     asked: bool
     """Whether the answer asks something: then a sign of listening may be the reply to it."""
+
+
+class BargeIn:
+    def __init__(self, lasts_s: float) -> None:
+        """`lasts_s`: how long speech lasts that wants the floor even without a word; 0: any does, at once."""
+        self.lasts_s = lasts_s
+        self.undecided: Undecided | None = None
+        self.due: float | None = None
+        """When the speech has lasted so long; None while the speaker pauses, and while nothing is undecided."""
+
+    def hold(self, item_id: str, start_s: float, asked: bool, now: float) -> None:
+        self.undecided, self.due = Undecided(item_id, start_s, asked), now + self.lasts_s
+
+    def paused(self) -> None:
+        self.due = None
+
+    def resumed(self, now: float) -> None:
+        self.due = now + GOES_ON * self.lasts_s if self.undecided else None
+
+    def wanted(self, item_id: str, text: str) -> bool:
+        """Whether these words of the utterance decide it."""
+        one = self.undecided
+        return one is not None and one.item_id == item_id and wants_the_floor(text, one.asked)
+
+    def overdue(self, now: float) -> bool:
+        return self.due is not None and now >= self.due
+
+    def decided(self) -> Undecided | None:
+        """What was undecided, which it is not any more."""
+        one, self.undecided, self.due = self.undecided, None, None
+        return one
 
 
 def wants_the_floor(text: str, asked: bool) -> bool:

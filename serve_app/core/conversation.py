@@ -21,7 +21,7 @@ from typing import assert_never
 from serve_app.core import commands as cmd
 from serve_app.core import events as ev
 from serve_app.core import notifications as told
-from serve_app.core.barge_in import GOES_ON, Undecided, wants_the_floor
+from serve_app.core.barge_in import BargeIn
 from serve_app.core.commands import Command, Tell, problem
 from serve_app.core.config import Config, ResponseRequest, ServerVad
 from serve_app.core.eager import EagerTurn
@@ -51,13 +51,11 @@ class Conversation:
         self.responses = Responses(self.memory, new_id)
         self._eager = EagerTurn(self.responses)
         self._marks: dict[str, Marks] = {}
-        self._barge_in_s = barge_in_s
-        self._undecided: Undecided | None = None
+        self._barge_in = BargeIn(barge_in_s)
 
     @property
     def deadline(self) -> float | None:
-        due = self._undecided.due if self._undecided else None
-        moments = (due, self._moments.next(self._idle_timeout_s))
+        moments = (self._barge_in.due, self._moments.next(self._idle_timeout_s))
         return min((moment for moment in moments if moment is not None), default=None)
 
     @property
@@ -131,7 +129,7 @@ class Conversation:
         policy = self.config.turn_taking
         interrupted = self.responses.discard_draft()
         if policy is not None and policy.interrupt_response:
-            if self._barge_in_s and self._utterance is None and self._heard_now(now):
+            if self._barge_in.lasts_s and self._utterance is None and self._heard_now(now):
                 return interrupted + self._hold(event, now)
             self._eager.undecided = None
             interrupted += self._interrupt(now)
@@ -152,7 +150,7 @@ class Conversation:
             return []
         item_id = self._utterance
         guessed = self._eager.covers(item_id, event.last_speech_s)
-        if self._undecided and guessed and self._eager.was_answered:
+        if self._barge_in.undecided and guessed and self._eager.was_answered:
             return [*self._drop_utterance(), cmd.ForgetBuffer()]
         commands = self._floor_taken(now)
         commands += [Tell(told.UtteranceStopped(item_id, event.end_s)), *self._commit(item_id, guessed)]
@@ -164,13 +162,12 @@ class Conversation:
         return commands + (self._settled(*self._eager.over(), now) if guessed else [])
 
     def _paused(self, event: ev.SpeechPaused) -> list[Command]:
-        if self._undecided:
-            self._undecided.due = None
-        return self._eager.paused(self._utterance, event) if self._utterance and (event.eager or self._undecided) else []
+        self._barge_in.paused()
+        wanted = event.eager or self._barge_in.undecided
+        return self._eager.paused(self._utterance, event) if self._utterance and wanted else []
 
     def _resumed(self, now: float) -> list[Command]:
-        if self._undecided:
-            self._undecided.due = now + GOES_ON * self._barge_in_s
+        self._barge_in.resumed(now)
         return self.responses.discard_draft()
 
     def _answer(self, item_id: str) -> list[Command]:
@@ -208,7 +205,7 @@ class Conversation:
             return []
         item_id, self._utterance = self._utterance, None
         self._transcripts.drop(item_id)
-        held, self._undecided = self._undecided, None
+        held = self._barge_in.decided()
         return [*self.responses.discard_draft(), cmd.DropUtterance(item_id), *([cmd.ResumeAudio()] if held else [])]
 
     def _configured(self, config: Config) -> list[Command]:
@@ -231,7 +228,7 @@ class Conversation:
 
     def _guessed(self, event: ev.TranscriptGuessed, now: float) -> list[Command]:
         decided = self._heard_words(event.item_id, event.text, now)
-        ready = not (self._transcripts.waiting or self._undecided)
+        ready = not (self._transcripts.waiting or self._barge_in.undecided)
         return decided + self._settled(*self._eager.guessed(event, self.config, ready, now), now)
 
     def _settled(self, commands: list[Command], final: ev.TranscriptFinished | None, now: float) -> list[Command]:
@@ -239,8 +236,8 @@ class Conversation:
 
     def _transcript(self, event: TranscriptEvent, now: float) -> list[Command]:
         decided = self._heard_words(event.item_id, event.text, now) if isinstance(event, ev.TranscriptGrew) else []
-        commands, text = self._transcripts.take(event, self.config.transcribes)
-        commands = decided + commands
+        told_of, text = self._transcripts.take(event, self.config.transcribes)
+        commands = decided + told_of
         return commands if text is None else commands + self._transcribed(event.item_id, text, now)
 
     def _transcribed(self, item_id: str, text: str, now: float) -> list[Command]:
@@ -305,16 +302,15 @@ class Conversation:
     def _hold(self, event: ev.SpeechStarted, now: float) -> list[Command]:
         begun = self._begin_utterance(event.start_s, told_of=False)
         assert self._utterance is not None
-        self._undecided = Undecided(self._utterance, event.start_s, now + self._barge_in_s, self.memory.asks())
+        self._barge_in.hold(self._utterance, event.start_s, self.memory.asks(), now)
         return [*begun, cmd.HoldAudio()]
 
     def _heard_words(self, item_id: str, text: str, now: float) -> list[Command]:
-        one = self._undecided
-        return self._floor_taken(now) if one and one.item_id == item_id and wants_the_floor(text, one.asked) else []
+        return self._floor_taken(now) if self._barge_in.wanted(item_id, text) else []
 
     def _floor_taken(self, now: float) -> list[Command]:
         """The utterance that was undecided is an interruption."""
-        one, self._undecided = self._undecided, None
+        one = self._barge_in.decided()
         if one is None:
             return []
         self._eager.undecided = None
@@ -337,7 +333,7 @@ class Conversation:
             return [expired, cmd.HangUp(1001, "session_expired")]
         if self._moments.left(now):
             return [cmd.HangUp(1012, "the server is being replaced: connect again")]
-        if self._undecided and self._undecided.due is not None and now >= self._undecided.due:
+        if self._barge_in.overdue(now):
             return self._floor_taken(now)
         idle_at = self._moments.idle_at(self._idle_timeout_s)
         return self._idle(audio_s, now) if idle_at is not None and now >= idle_at else []

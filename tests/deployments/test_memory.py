@@ -51,13 +51,13 @@ def short(cluster: int, kernel: Kernel) -> Iterator[str]:
     def small(kind: type, settings: Any, memory: Any) -> Any:
         return serve.deployment(kind, ray_actor_options={"num_cpus": 0.05}, max_ongoing_requests=32).bind(settings, memory)
 
-    parts = (
-        small(WatchedSpeechToText, settings.stt, settings.memory),
-        small(WatchedLanguageModel, settings.llm, settings.memory),
-        small(WatchedTextToSpeech, settings.tts, settings.memory),
-    )
+    parts = {
+        "stt": small(WatchedSpeechToText, settings.stt, settings.memory),
+        "llm": small(WatchedLanguageModel, settings.llm, settings.memory),
+        "tts": small(WatchedTextToSpeech, settings.tts, settings.memory),
+    }
     gateway = serve.deployment(serve.ingress()(Gateway), name="Gateway", ray_actor_options={"num_cpus": 0.05}, max_ongoing_requests=32)
-    serve.run(gateway.bind(settings, key_file.access(settings, {}), *parts), name="short", route_prefix="/short")
+    serve.run(gateway.bind(settings, key_file.access(settings, {}), parts), name="short", route_prefix="/short")
     yield f"ws://127.0.0.1:{cluster}/short/v1/realtime"
     serve.delete("short")
 

@@ -60,5 +60,12 @@ class WatchedTextToSpeech(TextToSpeech):
     async def pid(self) -> int:
         return os.getpid()
 
+    async def spoken(self) -> tuple[str, int]:
+        """The node, and how much was said there since the last time."""
+        import ray
+
+        spoken, self._engine.spoken = len(self._engine.spoken), []
+        return ray.get_runtime_context().get_node_id(), spoken
+
     async def fail_with(self, reason: str | None) -> None:
         self._engine.error = None if reason is None else EngineFailed(reason)

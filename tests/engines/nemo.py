@@ -4,7 +4,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import pytest
 import soundfile
 
 from deployments.engines.nemo_rnnt import NemoRnnt
@@ -26,12 +25,6 @@ WORDS = {
 }
 """What is heard without help: the fourth says `Claude Code`."""
 CLAUDE = "I use Claude Code every day."
-
-
-more_training = pytest.mark.xfail(
-    reason="the model that is shipped writes `cloud code` whatever is boosted, and stumbles over the long phrase: it needs more training"
-)
-"""Goes with the next model."""
 
 
 @cache

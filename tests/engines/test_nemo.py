@@ -22,7 +22,6 @@ from tests.engines.nemo import (
     WORDS,
     alone,
     heard,
-    more_training,
     nemo,
     pieces,
     spoken,
@@ -39,7 +38,7 @@ pytestmark = pytest.mark.weights
 
 
 @every_chunk
-@pytest.mark.parametrize("file", [FRANCE, pytest.param(DRAGON, marks=more_training), SKY, COMPUTING, STORAGE])
+@pytest.mark.parametrize("file", [FRANCE, DRAGON, SKY, COMPUTING, STORAGE])
 def test_the_words_are_heard(chunk_ms, file):
     assert word_error_rate(WORDS[file], alone(chunk_ms, file)) <= 0.1
 
@@ -156,7 +155,6 @@ def test_a_stream_that_cannot_be_stepped_fails_alone():
     assert [type(answer) for answer in answers[1:]] == [EngineFailed, EngineFailed]
 
 
-@more_training
 async def test_several_sessions_are_heard_through_listening():
     listening = Listening(nemo(160))
     ears = [await listening.open(file) for file in WORDS]
@@ -170,7 +168,6 @@ async def test_several_sessions_are_heard_through_listening():
 # --- boosting ---------------------------------------------------------------------------------------------------------------------------
 
 
-@more_training
 @every_chunk
 def test_keywords_turn_the_ambiguous_phrase_and_leave_the_cloud_alone(chunk_ms):
     engine, boosted = nemo(chunk_ms), Hints(keywords=("Claude Code",))
@@ -180,13 +177,11 @@ def test_keywords_turn_the_ambiguous_phrase_and_leave_the_cloud_alone(chunk_ms):
     assert texts == [WORDS[CODE], CLAUDE, WORDS[COMPUTING], WORDS[STORAGE], WORDS[FRANCE], WORDS[COMPUTING]]
 
 
-@more_training
 @pytest.mark.parametrize("prompt", ["Claude Code, Kubernetes", "The user talks about Claude Code and its plugins all day long."])
 def test_a_prompt_boosts_its_phrases(prompt):
     assert heard(nemo(), spoken(CODE), Hints(prompt=prompt)).text == CLAUDE
 
 
-@more_training
 def test_standing_phrases_are_boosted_in_every_stream():
     engine = create("recogniser", "nemo-rnnt", model=MODEL, device="cpu", decoding={"phrases": ["Claude Code"]})
     asyncio.run(engine.warm())
@@ -208,7 +203,6 @@ def test_a_tree_is_built_once_for_the_same_phrases():
     assert len({stream.tree for stream in streams}) == 1
 
 
-@more_training
 def test_trees_that_no_stream_uses_are_taken_out_again():
     engine = nemo()
     kept = engine.begin(Hints(keywords=("Claude Code",)))

@@ -11,7 +11,7 @@ from deployments.engines.nemo_whole import hearing
 from serve_app.engines import HEARING_RATE, Due, Hints
 from serve_app.errors import EngineFailed, SettingsError
 from tests.engines.every import warmed
-from tests.engines.nemo import CLAUDE, CODE, COMPUTING, DRAGON, FRANCE, MODEL, SKY, WORDS, more_training, spoken
+from tests.engines.nemo import CLAUDE, CODE, COMPUTING, DRAGON, FRANCE, MODEL, SKY, WORDS, spoken
 from tests.recordings import word_error_rate
 
 pytestmark = pytest.mark.weights
@@ -27,7 +27,6 @@ def hear(engine, *files, hints=()):
     return [answer.text for answer in engine.step([Due(stream, spoken(file), True) for stream, file in zip(streams, files, strict=True)])]
 
 
-@more_training
 def test_the_words_of_a_whole_utterance_are_heard(offline):
     for file in (FRANCE, DRAGON, SKY):
         assert word_error_rate(WORDS[file], hear(offline, file)[0]) <= 0.1
@@ -38,14 +37,12 @@ def test_utterances_in_one_batch_are_heard_as_each_is_alone(offline):
     assert hear(offline, *files) == [hear(offline, file)[0] for file in files]
 
 
-@more_training
 def test_keywords_turn_the_ambiguous_phrase_of_their_own_utterance(offline):
     boosted = Hints(keywords=("Claude Code",))
     texts = hear(offline, CODE, CODE, COMPUTING, hints=[Hints(), boosted, boosted])
     assert texts == [WORDS[CODE], CLAUDE, WORDS[COMPUTING]]
 
 
-@more_training
 def test_with_an_interval_there_are_partials():
     engine = create("recogniser", "nemo-offline", model=MODEL, device="cpu", partial_s=1.0)
     asyncio.run(engine.warm())

@@ -3,6 +3,7 @@
 import json
 import re
 import struct
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,14 @@ def test_the_language_model_is_plain_safetensors_with_its_chat_template() -> Non
     del header["__metadata__"]
     assert {tensor["dtype"] for tensor in header.values()} == {"BF16"}
     assert header["model.embed_tokens.weight"]["shape"] == [config["vocab_size"], config["hidden_size"]]
+
+
+def test_the_model_that_is_made_here_tells_nothing_of_the_machine_that_made_it() -> None:
+    with tarfile.open(models.ensure("asr-tiny-en") / "asr-tiny-en.nemo") as archive:
+        members = archive.getmembers()
+        readable = [member for member in members if member.name.endswith((".yaml", ".model", ".txt"))]
+        texts = [archive.extractfile(member).read() for member in readable]  # type: ignore[union-attr]
+    assert {(member.uid, member.gid, member.uname, member.gname, member.mtime) for member in members} == {(0, 0, "", "", 0)}
+    assert len(texts) >= 3
+    for text in texts:
+        assert not re.search(rb"(?<![\w.])/[a-z]+/[\w.-]+/", text)
