@@ -106,7 +106,7 @@ def ray_command(node: Node, shared: Shared, ray: str) -> list[str]:
     role = shared.labels.get("head" if node.is_head else "join", {})
     labels = ",".join(f"{name}={value}" for name, value in {**role, **size.labels}.items())
     own = (
-        ["--head", f"--include-dashboard={json.dumps(size.dashboard)}", "--dashboard-host=127.0.0.1"]
+        ["--head", "--no-monitor", f"--include-dashboard={json.dumps(size.dashboard)}", "--dashboard-host=127.0.0.1"]
         if node.is_head
         else [f"--address={node.head}"]
     )
@@ -116,6 +116,7 @@ def ray_command(node: Node, shared: Shared, ray: str) -> list[str]:
         *own,
         "--block",
         "--disable-usage-stats",
+        "--include-log-monitor=false",  # it sends what workers print to drivers, of which there are none
         f"--node-ip-address={node.address}",
         f"--num-gpus={gpus}",
         f"--num-cpus={max(2, node.machine.cpus) if size.cpus is None else size.cpus}",

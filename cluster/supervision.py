@@ -133,7 +133,9 @@ class Supervisor:
     def _tend(self, ray: "subprocess.Popen[bytes]", wanted: Mapping[str, str]) -> None:
         if self._node.is_head:
             self._asked("publish", asdict(self._shared), wanted)
-        self._say(f"Ray is up at {self._node.address}.")
+            self._say(f"Ray is up at {self._node.address}.")
+        else:
+            self._say(f"Ray starts at {self._node.address}, for the head at {self._node.head}.")
         with self._application:
             while ray.poll() is None and not self.signals.stop.wait(POLL_S) and not self._application.hopeless:
                 self._application.tend(wanted)
