@@ -2,23 +2,26 @@
 PROFILE ?= auto
 BIN := .venv/bin
 
-.PHONY: serve test lint setup lock clean
+.PHONY: serve test lint setup setup-test lock clean
 
 serve: setup
 	@$(BIN)/sparkvox serve $(ARGS)
 
-test: setup lint
+test: lint
 	@scripts/check-browser
 	@$(BIN)/sparkvox models fetch
 	@$(BIN)/pytest $(ARGS)
 
-lint: setup
+lint: setup-test
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
 setup:
 	@scripts/setup $(PROFILE)
+
+setup-test:
+	@scripts/setup $(PROFILE) test
 
 lock:
 	@scripts/lock

@@ -16,12 +16,13 @@ from starlette.websockets import WebSocket
 from deployments.guard import Guard, KeyCheck
 from deployments.transport import SocketTransport, chosen_subprotocol
 from serve_app.admission import Door, Refused, origin_allowed
+from serve_app.connection import refuse
 from serve_app.engines import Engines
 from serve_app.http.exchange import caller_of
 from serve_app.http.routes import Api, routes, unknown
 from serve_app.limits import LimitReached
 from serve_app.realtime.client_events import SessionUpdateBody
-from serve_app.session import SessionOptions, drive, refuse
+from serve_app.session import SessionOptions, drive
 from serve_app.settings import Settings
 
 WEB = Path(__file__).parent.parent / "serve_app" / "web"
@@ -44,7 +45,7 @@ class Front:
         transport = SocketTransport(socket, self.settings.session.max_message_bytes)
         caller = caller_of(socket.scope)
         try:
-            with self.door.sessions.session(caller.key.digest, caller.key.limits.sessions):
+            with self.door.session(caller):
                 await drive(transport, self.engines, self._asked(socket))
         except Refused as refused:
             await refuse(transport, str(refused))
@@ -57,15 +58,17 @@ class Front:
         """What this client asked for in the address, or with an ephemeral key, which knows best."""
         query, caller = socket.query_params, caller_of(socket.scope)
         wishes = query.get("sparkvox", "").split(",")
+        shedding, most = self.door.shedding, self.settings.session.eager_sessions
         initial = None if caller.session is None else SessionUpdateBody.model_validate(caller.session)
         transcribes = query.get("intent") == "transcription" if initial is None else initial.type == "transcription"
         return replace(
             self.options,
             timings="timings" in wishes,
-            eager=lambda: "patient" not in wishes and self.door.sessions.sessions <= self.settings.session.eager_sessions,
+            eager=lambda: "patient" not in wishes and shedding.speculates and self.door.sessions.sessions <= most,
             transcription_only=transcribes,
             initial=initial,
             allowance=self.door.allowance(caller),
+            life=replace(self.options.life, owner=caller.key.digest, returns_to=query.get("session_id")),
         )
 
 

@@ -6,12 +6,17 @@ from typing import Any
 from starlette.applications import Starlette
 
 from deployments.engines import create
+from deployments.figures import Figures
 from deployments.front import Front, application
-from deployments.remote import RemoteLanguageModel, RemoteSpeechToText, RemoteTextToSpeech, answer
+from deployments.memory_guard import MemoryGuard, follow, give_back
+from deployments.remote import RemoteLanguageModel, RemoteSpeechToText, RemoteTextToSpeech, answer, near
+from deployments.sessions import RemoteKeeper
+from patches.serve_drain import let_sockets_end, on_shutdown
 from patches.uvicorn_limits import raise_limits
 from serve_app.access import Access
 from serve_app.admission import Door, refuse_without_key
 from serve_app.engines import Engines
+from serve_app.life import Leaving, Life
 from serve_app.realtime.session_object import Served
 from serve_app.session import SessionOptions
 from serve_app.settings import Settings
@@ -23,14 +28,16 @@ PROBE_S = 3.0
 class Gateway:
     """Ready once all engines are: the first session must not wait for weights."""
 
-    async def __init__(  # type: ignore[misc]  # Serve awaits it
-        self, settings: Settings, access: Access, stt: Any, llm: Any, tts: Any
-    ) -> None:
+    async def __init__(self, settings: Settings, access: Access, parts: dict[str, Any]) -> None:  # type: ignore[misc]  # Serve awaits it
+        """`parts`: handles of stt, llm, tts and, where sessions outlive their connection, sessions."""
         must_not_be_open(settings, access)
         raise_limits(settings.session.max_message_bytes)
+        let_sockets_end()
         self._settings = settings
-        self._access = access
+        stt, llm, tts = (near(parts[name]) for name in ("stt", "llm", "tts"))
         self._handles = {"stt": stt, "llm": llm, "tts": tts}
+        self._figures = Figures()
+        self._leaving = leaving_with_the_replica(settings.session.drain_s)
         warm_s = settings.models.warm_s
         self._speech_to_text = RemoteSpeechToText(stt, warm_s)
         self._text_to_speech = RemoteTextToSpeech(tts, warm_s)
@@ -41,12 +48,22 @@ class Gateway:
             language_model=RemoteLanguageModel(llm, warm_s),
             text_to_speech=self._text_to_speech,
         )
-        await asyncio.gather(*(engine.warm() for engine in _all(self._engines)))
+        self._keeper = RemoteKeeper(parts["sessions"], warm_s) if "sessions" in parts else None
+        await asyncio.gather(*(part.warm() for part in (*_all(self._engines), self._keeper) if part is not None))
+        self._door = Door.of(settings, access)
+        self._guard = MemoryGuard(settings.memory, lambda: give_back(None))
+        self._guard.start()
+        elsewhere = tuple(self._handles.values()) if settings.topology.several else ()
+        self._following = asyncio.create_task(follow(self._door.shedding, self._guard, elsewhere, settings.memory))
 
     def __serve_build_asgi_app__(self) -> Starlette:
         """Serve calls this after the constructor, where the handles are known (`serve.ingress()` without an application)."""
-        front = Front(self._engines, self._options(), self._settings, Door.of(self._settings, self._access))
+        front = Front(self._engines, self._options(), self._settings, self._door)
         return application(front, self._ready, self._speech_to_text.counts)
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Asked by Serve."""
+        return self._figures.of(self._door.sessions.sessions)
 
     async def _ready(self) -> dict[str, str]:
         """What is wrong, by deployment; empty when all answer."""
@@ -63,12 +80,19 @@ class Gateway:
             voices=self._text_to_speech.voices,
             instructions=settings.llm.instructions,
         )
-        session = settings.session
-        return SessionOptions(served, session.max_s, session.lead_s, session.kept_audio_bytes, session.unsent_bytes, session.stalled_s)
+        session, life = settings.session, Life(self._keeper, leaving=self._leaving)
+        limits = session.max_s, session.lead_s, session.kept_audio_bytes, session.unsent_bytes, session.stalled_s, session.barge_in_s
+        return SessionOptions(served, *limits, life=life)
 
 
 def _all(engines: Engines) -> tuple[Any, ...]:
     return (engines.voice_activity, engines.turn_detector, engines.speech_to_text, engines.language_model, engines.text_to_speech)
+
+
+def leaving_with_the_replica(within_s: float) -> Leaving:
+    leaving, loop = Leaving(within_s), asyncio.get_running_loop()
+    on_shutdown(lambda: loop.call_soon_threadsafe(leaving.ask))
+    return leaving
 
 
 def must_not_be_open(settings: Settings, access: Access) -> None:

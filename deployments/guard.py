@@ -12,9 +12,9 @@ from starlette.websockets import WebSocket
 from deployments.transport import SUBPROTOCOL, SocketTransport, chosen_subprotocol
 from serve_app.access import Access, WrongKey, presented
 from serve_app.admission import is_loopback
+from serve_app.connection import refuse
 from serve_app.http.errors import ApiError, api_error, response
 from serve_app.http.exchange import CALLER
-from serve_app.session import refuse
 
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'",

@@ -66,6 +66,11 @@ class EarServer:
         self._max_sessions = max_sessions
         self._held: dict[str, _Held] = {}  # by token
         self._server: Server | None = None
+        self._leaving = False
+
+    def leave(self) -> None:
+        """Each lease ends as soon as no utterance of it is open, and its session goes to another replica."""
+        self._leaving = True
 
     async def start(self) -> None:
         self._server = await serve(
@@ -87,14 +92,14 @@ class EarServer:
             await self._server.wait_closed()
 
     async def lease(self, session_id: str) -> AsyncGenerator[Place | None, None]:
-        """Where the socket is, then None each `ALIVE_S` for as long as it is held. Raises `EngineBusy` at once when full."""
+        """Where the socket is, then None each `ALIVE_S` for as long as it is held, or can be. Raises `EngineBusy` at once when full."""
         if len(self._held) >= self._max_sessions:
             raise EngineBusy(f"this replica holds {self._max_sessions} sessions already")
         token = secrets.token_urlsafe(24)
         self._held[token] = held = _Held(session_id)
         try:
             yield Place(self._host, self._port, token)
-            while True:
+            while not self._leaving or held.utterances:
                 await asyncio.sleep(ALIVE_S)
                 yield None
         finally:

@@ -7,29 +7,54 @@ from dataclasses import replace
 from typing import Any
 
 from deployments.engines import ELSEWHERE, create
+from deployments.figures import Waiting
 from deployments.health import check
+from deployments.loading import loading
+from deployments.memory_guard import MemoryGuard, State, give_back
+from deployments.proof import writes
 from serve_app.engines import Prompt, ReplyPiece
-from serve_app.settings import LanguageModelSettings
+from serve_app.settings import DEFAULT_MEMORY, LanguageModelSettings, MemorySettings
 
 YIELDS = 10
 """Added to the niceness of a model on the CPU: text is written faster than it is spoken, and a voice must not stutter."""
 
 
 class LanguageModel:
-    async def __init__(self, settings: LanguageModelSettings) -> None:  # type: ignore[misc]  # Serve awaits it
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self, settings: LanguageModelSettings, memory: MemorySettings = DEFAULT_MEMORY
+    ) -> None:
         self._settings = settings
-        if not settings.num_gpus and settings.engine not in ELSEWHERE:
+        self._waiting = Waiting()
+        if not settings.on_gpu and settings.engine not in ELSEWHERE:
             os.nice(YIELDS)  # before the engine starts processes, which inherit it
-        self._engine = create("language_model", settings.engine, **_options(settings))
-        await self._engine.warm()
+        self._engine = create("language_model", settings.engine, **options_of(settings))
+        async with loading("the language model", settings, memory):
+            await self._engine.warm()
+            await writes(self._engine)
+        self._guard = MemoryGuard(memory, lambda: give_back(self._engine))
+        self._guard.start()
 
     async def reply(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
-        async with aclosing(self._engine.reply(self._with_defaults(prompt))) as pieces:
-            async for piece in pieces:
-                yield piece
+        tokens = self._waiting.begins(sum(len(message.content) for message in prompt.messages))
+        try:
+            async with aclosing(self._engine.reply(self._with_defaults(prompt))) as pieces:
+                async for piece in pieces:
+                    self._waiting.ends(tokens)
+                    tokens = 0
+                    yield piece
+        finally:
+            self._waiting.ends(tokens)
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Asked by Serve."""
+        return {"waiting_tokens": float(self._waiting.tokens)}
 
     async def ready(self) -> bool:
         return True
+
+    async def memory(self) -> State:
+        """How this replica's node is."""
+        return self._guard.state
 
     async def check_health(self) -> None:
         await check(self._engine)
@@ -42,5 +67,5 @@ class LanguageModel:
         )
 
 
-def _options(settings: LanguageModelSettings) -> dict[str, Any]:
+def options_of(settings: LanguageModelSettings) -> dict[str, Any]:
     return {"model": settings.model, **settings.options} if settings.model else settings.options

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FIRST_S = 30.0
 """Until the first piece: a long prompt on a slow machine, behind others."""
+TRIES = 3
+"""Of finding a replica of speech-to-text elsewhere; of two it finds the other one with the second at the latest."""
 NEXT_S = 15.0
 """Between two pieces."""
 
@@ -75,22 +77,41 @@ async def answer(response: Any, within_s: float) -> Any:
         raise translated(error) from error
 
 
+def near(handle: "DeploymentHandle[Any]") -> "DeploymentHandle[Any]":
+    """The same handle, whose calls go to replicas on this node while these take more, so that audio stays on it. To be made so before its
+    first call. Ray 2.60 has it for its own proxies only, and warns of the option that users had."""
+    handle._init(_prefer_local_routing=True)
+    return handle
+
+
+def elsewhere(handle: "DeploymentHandle[Any]") -> "DeploymentHandle[Any]":
+    """Another one of the same deployment, which prefers no node."""
+    return type(handle)(handle.deployment_name, handle.app_name)
+
+
 class RemoteSpeechToText:
     def __init__(self, handle: "DeploymentHandle[Any]", warm_s: float) -> None:
         self._handle = handle.options(_by_reference=False)
         self._stream = handle.options(stream=True, _by_reference=False)
+        self._anywhere = elsewhere(handle).options(stream=True, _by_reference=False)
         self._warm_s = warm_s
 
     async def warm(self) -> None:
         await answer(self._handle.ready.remote(), self._warm_s)
 
     async def open(self, session_id: str) -> Ear:
-        return await open_ear(self._stream.lease.remote(session_id), translated)
+        """On this node, or where there is room: Serve looks at calls, not at sessions, and may choose a full replica more than once."""
+        for stream in (self._stream, *[self._anywhere] * TRIES):
+            try:
+                return await open_ear(stream.lease.remote(session_id), translated)
+            except EngineBusy as error:
+                busy = error
+        raise busy
 
     async def counts(self) -> dict[str, int]:
-        """Of one replica."""
-        counts: dict[str, int] = await answer(self._handle.counts.remote(), NEXT_S)
-        return counts
+        """Of all replicas together."""
+        every: list[dict[str, int]] = await answer(self._handle.broadcast("counts").results_async(), NEXT_S)
+        return {name: sum(counts[name] for counts in every) for name in every[0]} if every else {"sessions": 0, "utterances": 0}
 
 
 class RemoteLanguageModel:

@@ -1,5 +1,6 @@
 """Speech-to-text as a deployment: one recogniser a replica, which hears for all its sessions; their audio comes on sockets (lease.py)."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -7,12 +8,17 @@ import ray
 
 from deployments.engines import create
 from deployments.engines.routed import RoutedRecogniser
+from deployments.figures import Figures
 from deployments.health import check
 from deployments.lease import EarServer, Place
+from deployments.loading import loading
+from deployments.memory_guard import MemoryGuard, State, give_back
+from deployments.proof import hears
+from patches.serve_drain import on_shutdown
 from serve_app.ears import Limits
-from serve_app.engines import Recogniser
+from serve_app.engines import Hints, Recogniser
 from serve_app.listening_apart import Transcriber, speech_to_text
-from serve_app.settings import SpeechToTextSettings
+from serve_app.settings import DEFAULT_MEMORY, MemorySettings, SpeechToTextSettings
 
 
 def recogniser(settings: SpeechToTextSettings) -> Recogniser | Transcriber:
@@ -25,12 +31,22 @@ def recogniser(settings: SpeechToTextSettings) -> Recogniser | Transcriber:
 
 
 class SpeechToText:
-    async def __init__(self, settings: SpeechToTextSettings) -> None:  # type: ignore[misc]  # Serve awaits it
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self, settings: SpeechToTextSettings, memory: MemorySettings = DEFAULT_MEMORY
+    ) -> None:
         self._engine = recogniser(settings)
         listening = speech_to_text(self._engine, Limits(partials_at_once=settings.partials_at_once))
-        await listening.warm()
+        async with loading("speech-to-text", settings, memory):
+            await listening.warm()
+            for language in (None, *settings.routes):
+                await hears(listening, hints=Hints(language=language))
+        self._figures = Figures()
         self._ears = EarServer(listening, ray.util.get_node_ip_address(), settings.max_sessions)
         await self._ears.start()
+        self._guard = MemoryGuard(memory, lambda: give_back(self._engine))
+        self._guard.start()
+        loop = asyncio.get_running_loop()
+        on_shutdown(lambda: loop.call_soon_threadsafe(self._ears.leave))
 
     async def lease(self, session_id: str) -> AsyncIterator[Place | None]:
         """Lasts as long as the caller wants its session here."""
@@ -47,6 +63,14 @@ class SpeechToText:
     async def counts(self) -> dict[str, int]:
         """Live sessions and utterances, for the check that none is left behind."""
         return self._ears.counts()
+
+    async def memory(self) -> State:
+        """How this replica's node is."""
+        return self._guard.state
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Asked by Serve."""
+        return self._figures.of(self._ears.counts()["sessions"])
 
     async def check_health(self) -> None:
         await check(self._engine)

@@ -5,8 +5,8 @@ import asyncio
 import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from serve_app.connection import Disconnected, new_id
 from serve_app.realtime.render import error
-from serve_app.session import Disconnected, new_id
 
 SUBPROTOCOL = "realtime"
 LONGEST_CLOSE_S = 2.0

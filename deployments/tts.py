@@ -5,14 +5,23 @@ from contextlib import aclosing
 
 from deployments.engines import create
 from deployments.health import check
+from deployments.loading import loading
+from deployments.memory_guard import MemoryGuard, State, give_back
+from deployments.proof import speaks
 from serve_app.engines import Sound, Speech
-from serve_app.settings import TextToSpeechSettings
+from serve_app.settings import DEFAULT_MEMORY, MemorySettings, TextToSpeechSettings
 
 
 class TextToSpeech:
-    async def __init__(self, settings: TextToSpeechSettings) -> None:  # type: ignore[misc]  # Serve awaits it
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self, settings: TextToSpeechSettings, memory: MemorySettings = DEFAULT_MEMORY
+    ) -> None:
         self._engine = create("text_to_speech", settings.engine, **settings.options)
-        await self._engine.warm()
+        async with loading("text-to-speech", settings, memory):
+            await self._engine.warm()
+            await speaks(self._engine, settings.voice)
+        self._guard = MemoryGuard(memory, lambda: give_back(self._engine))
+        self._guard.start()
 
     async def speak(self, speech: Speech) -> AsyncIterator[Sound]:
         async with aclosing(self._engine.speak(speech)) as sounds:
@@ -22,6 +31,10 @@ class TextToSpeech:
     async def ready(self) -> tuple[int, tuple[str, ...]]:
         """The engine's sample rate and voices."""
         return self._engine.sample_rate, self._engine.voices
+
+    async def memory(self) -> State:
+        """How this replica's node is."""
+        return self._guard.state
 
     async def check_health(self) -> None:
         await check(self._engine)

@@ -1,4 +1,5 @@
-"""Makes .venv for a profile out of its lock file. Run by scripts/setup; standard library only.
+"""Makes .venv for a profile out of its lock file, and adds the extras of pyproject.toml that are named after it. Run by scripts/setup;
+standard library only.
 
 What is missing is said in one sentence with the remedy, before anything is written; a stamp in .venv makes a second run do nothing,
 offline. pip comes first wherever the user's own settings (mirrors, find-links, proxies) may matter; uv, which knows only its own, is
@@ -23,19 +24,29 @@ PYTHON = VENV / "bin" / "python"
 UV = VENV / "bin" / "uv"
 REQUIREMENTS = ROOT / "requirements"
 PROFILES = ("cpu", "spark")
+EXTRAS = ("test", "nemo", "kokoro", "whisper", "riva")
 TORCH = "2.13.0"
 STEPS = 1
 """Raised when this file installs something else than before."""
-NEEDED_DISK_GB = {"cpu": 12, "spark": 30}
+NEEDED_DISK_GB = {"cpu": 10, "spark": 30}
 NEEDED_MEMORY_GB = 8
 REGISTRY_REMEDY = "look at the lines above, and at pip's index-url, proxy and cert settings (`pip config list`, and UV_INDEX_URL for uv)"
 
 
-def main(wanted: str = "auto") -> None:
+def main(wanted: str = "auto", *extras: str) -> None:
     profile = _profile(wanted)
-    stamp = VENV / f".sparkvox-{profile}"
-    if stamp.exists() and stamp.read_text() == _declared(profile) and PYTHON.exists():
-        return
+    for extra in extras:
+        extra in EXTRAS or _stop(f"there is no extra {extra!r}", f"choose among {', '.join(EXTRAS)}")
+    if not _made(profile):
+        _make(profile)
+        _note(profile)
+    for extra in extras:
+        if not _made(extra):
+            _add(extra, profile)
+            _note(extra)
+
+
+def _make(profile: str) -> None:
     _check_machine(profile)
     _say(f"making .venv for the profile {profile}: about 2 GB to fetch and some minutes, once")
     venv.create(VENV, with_pip=True, symlinks=True, clear=_of_another_python())
@@ -48,7 +59,25 @@ def main(wanted: str = "auto") -> None:
         _install_locked(REQUIREMENTS / "npm.lock")
     if not _pip("install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)):
         _stop("sparkvox itself cannot be installed", "look at the lines above")
-    stamp.write_text(_declared(profile))
+
+
+def _add(extra: str, profile: str) -> None:
+    _say(f"adding {extra}")
+    if extra == "test":
+        _install_locked(REQUIREMENTS / "test.lock")
+        return
+    pins = [word for name in (profile, "test") for word in ("--constraint", str(REQUIREMENTS / f"{name}.lock"))]
+    if not _uv("install", "--no-build-isolation", *pins, "--editable", f"{ROOT}[{extra}]"):
+        _stop(f"the extra {extra} cannot be installed", REGISTRY_REMEDY)
+
+
+def _made(what: str) -> bool:
+    stamp = VENV / f".sparkvox-{what}"
+    return stamp.exists() and stamp.read_text() == _declared(what) and PYTHON.exists()
+
+
+def _note(what: str) -> None:
+    (VENV / f".sparkvox-{what}").write_text(_declared(what))
 
 
 def _profile(wanted: str) -> str:
@@ -59,9 +88,10 @@ def _profile(wanted: str) -> str:
     return wanted
 
 
-def _declared(profile: str) -> str:
+def _declared(what: str) -> str:
     """Changes with everything that the environment was made from; not with the settings of a linter."""
-    locks = b"".join((REQUIREMENTS / name).read_bytes() for name in (f"{profile}.lock", "uv.lock"))
+    lock = what if what in PROFILES else "test"
+    locks = b"".join((REQUIREMENTS / name).read_bytes() for name in (f"{lock}.lock", "uv.lock"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     digest = hashlib.sha256(locks + repr(project).encode()).hexdigest()
     return f"{STEPS} {digest} {platform.python_version()} {platform.machine()} {ROOT}\n"

@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from serve_app.access import Access, Caller
 from serve_app.errors import SettingsError, SparkvoxError
 from serve_app.limits import Allowance, Allowances, LimitReached
+from serve_app.pressure import Shedding
 from serve_app.settings import Settings
 
 
@@ -47,11 +48,20 @@ class Door:
     sessions: Admission
     requests: Admission
     audio: Allowances
+    shedding: Shedding = field(default_factory=Shedding)
 
     @classmethod
     def of(cls, settings: Settings, access: Access) -> "Door":
         places = Admission(settings.session.max_sessions), Admission(settings.http.max_requests)
         return cls(access, *places, Allowances(settings.gateway.max_audio_s_a_minute))
+
+    @contextmanager
+    def session(self, caller: Caller) -> Iterator[None]:
+        """A place for a session, while the block runs. Raises `Refused` or `LimitReached`."""
+        if not self.shedding.takes_sessions:
+            raise Refused(f"memory is short here ({self.shedding.why}); please try again later")
+        with self.sessions.session(caller.key.digest, caller.key.limits.sessions):
+            yield
 
     def allowance(self, caller: Caller) -> Allowance:
         """Of audio."""

@@ -16,11 +16,11 @@ STAMP = ".stamp.json"
 CACHE_VARIABLE = "SPARKVOX_CACHE"
 
 
-def cache_folder() -> Path:
+def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """`SPARKVOX_CACHE`, else sparkvox in the user's cache folder (XDG base directory specification)."""
-    if given := os.environ.get(CACHE_VARIABLE):
+    if given := environment.get(CACHE_VARIABLE):
         return Path(given).expanduser().absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sparkvox"
+    return Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sparkvox"
 
 
 def sha256_of(path: Path) -> str:

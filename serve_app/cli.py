@@ -10,9 +10,13 @@ from serve_app.errors import SparkvoxError
 
 COMMANDS = {
     "serve": ("serve_app.serving", "start the server on this machine"),
+    "node": ("cluster.node", "start, join, watch and leave a cluster of boxes"),
     "talk": ("serve_app.talk", "speak WAV files, or through the microphone, to a server"),
     "keys": ("serve_app.keys_command", "make and list the API keys that open the server"),
+    "plan": ("cluster.plan_command", "show what goes where, whether it fits the memory, and what would still fit"),
     "models": ("serve_app.models_command", "list the model files, or fetch them"),
+    "doctor": ("cluster.doctor.command", "find what is wrong with this machine, or with two, and how it is mended"),
+    "warm": ("cluster.warm.command", "compile and keep what the engines of some settings need, before anybody waits for it"),
     "engines": ("serve_app.engines_command", "list the engines, whether they can run here, and what they lack"),
 }
 """Name: module with `add_arguments(parser)` and `run(args) -> exit code`, and what it does."""

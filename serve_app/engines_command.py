@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 def lacks(declared: Declared) -> Iterator[str]:
     """What keeps it from running on this machine, each with the way to get it; nothing when it can run."""
     if absent := [package for package in declared.packages if find_spec(package) is None]:
-        extra = f": install the extra {declared.extra}" if declared.extra else ": install this project again"
+        extra = f": `scripts/setup auto {declared.extra}` adds it" if declared.extra else ": `scripts/setup auto` installs it"
         yield f"no {', no '.join(absent)}{extra}"
     if declared.gpu and not nvidia_gpu_visible():
         yield "no NVIDIA GPU"

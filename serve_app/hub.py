@@ -6,6 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from serve_app import licences
 from serve_app.artifacts import HubFile
 from serve_app.cache import intact, put_in_place, write_stamp
 from serve_app.errors import ArtifactMissing
@@ -47,6 +48,7 @@ def ensure(name: str, cache: Path, progress: bool) -> Path:
     staged.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not present(name, cache):
+            licences.show(name, licence_of(name))
             _snapshot(name, staged, progress)
             files = [str(path.relative_to(staged)) for path in sorted(staged.rglob("*")) if path.is_file()]
             # The hub's client has checked them; hashing tens of gigabytes once more would cost minutes.
@@ -57,6 +59,18 @@ def ensure(name: str, cache: Path, progress: bool) -> Path:
 
 def _folder(name: str, cache: Path) -> Path:
     return cache / "hub" / name.replace("/", "--")
+
+
+def licence_of(name: str) -> str:
+    """As the hub has it in the model's card; a name of its own where the card says `other`. Raises `ArtifactMissing`."""
+    import huggingface_hub
+
+    try:
+        card = huggingface_hub.model_info(name).card_data
+    except Exception as error:  # of three libraries, and changing between versions
+        raise ArtifactMissing(f"the hub model {name} cannot be fetched ({_reason(error)}): {NO_HUB}") from error
+    licence, own_name = (card.get("license"), card.get("license_name")) if card is not None else (None, None)
+    return str((own_name if licence == "other" else licence) or licence or licences.NOT_STATED)
 
 
 def _snapshot(name: str, staged: Path, progress: bool) -> None:

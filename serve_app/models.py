@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from serve_app import hub
+from serve_app import hub, licences
 from serve_app.artifacts import DECLARED, Artifact
 from serve_app.cache import cache_folder, intact, put_in_place, sha256_of, write_stamp
 from serve_app.errors import ArtifactMissing
@@ -32,7 +32,7 @@ class Store:
         self._registries = registries or PipAndNpm()
 
     def ensure(self, name: str, progress: bool = True) -> Path:
-        """The folder with the artifact's files, checked. Raises `ArtifactMissing` or `ArtifactDamaged`."""
+        """The folder with the artifact's files, checked. Raises `ArtifactMissing`, `LicenceNotAccepted` or `ArtifactDamaged`."""
         if (artifact := self._artifacts.get(name)) is not None:
             return self._ensure_declared(artifact, progress)
         if Path(name).expanduser().is_dir():
@@ -61,6 +61,7 @@ class Store:
         if folder.exists():
             logger.warning("%s is not as it was checked, or its declaration is another now: it is fetched again", folder)
             shutil.rmtree(folder)
+        licences.show(artifact.name, artifact.licence)
         staged = self._folder / ".staging" / artifact.name
         shutil.rmtree(staged, ignore_errors=True)
         staged.mkdir(parents=True)

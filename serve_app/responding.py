@@ -1,22 +1,26 @@
 """The work of one response: the language model writes, the clauses are spoken one after the other, the audio goes out ahead of playback
 by a bound.
 
-What happens is told to the conversation as events; nothing is decided here.
+What happens is told to the conversation as events; nothing is decided here but what is begun again when a replica is lost: whatever
+nobody has heard or read of yet.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from serve_app.core import commands as told
+from serve_app.core import commands as cmd
 from serve_app.core import events as ev
+from serve_app.core import notifications as told
 from serve_app.core.language import Prompt
+from serve_app.core.retries import Retries
 from serve_app.engines import Engines, Pcm, ReplyEnd, ReplyPiece, Sound, Speech, TextDelta, ToolCallDelta
-from serve_app.errors import SparkvoxError
+from serve_app.errors import EngineGone, SparkvoxError
 from serve_app.speech_text import CodeFilter, speakable
-from serve_app.streams import closable
+from serve_app.streams import begun_again, closable
 
 PIECES_AHEAD = 64
 """Pieces of audio that are made while earlier ones wait for their time: some seconds, so that the next clause is ready when this one
@@ -25,9 +29,20 @@ ends."""
 log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False, slots=True)
+class _Saying:
+    """One try to say a clause."""
+
+    clause: cmd.Speak
+    heard: bool = False
+    """Some of it was sent."""
+    void: bool = False
+    """It was lost before any of it was sent: another try says the clause from its beginning."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    clause: told.Speak
+    saying: _Saying
     sound: Sound | None
     """None: the clause is complete."""
 
@@ -48,7 +63,7 @@ class Responding:
         self._post = post
         self._send_audio = send_audio
         self._wait_for_room = wait_for_room
-        self._clauses: asyncio.Queue[told.Speak] = asyncio.Queue()
+        self._clauses: asyncio.Queue[cmd.Speak] = asyncio.Queue()
         self._pieces: asyncio.Queue[_Piece] = asyncio.Queue(PIECES_AHEAD)
         self._tasks: list[asyncio.Task[None]] = []
         self._stopped = False
@@ -61,7 +76,7 @@ class Responding:
     def reply(self, prompt: Prompt) -> None:
         self._tasks.append(asyncio.create_task(self._reply(prompt)))
 
-    def speak(self, clause: told.Speak) -> None:
+    def speak(self, clause: cmd.Speak) -> None:
         if self._clauses.empty() and not any(task.get_name() == "making" for task in self._tasks):
             self._tasks.append(asyncio.create_task(self._make(), name="making"))
             self._tasks.append(asyncio.create_task(self._play()))
@@ -77,7 +92,7 @@ class Responding:
 
     async def _reply(self, prompt: Prompt) -> None:
         try:
-            async with aclosing(closable(self._engines.language_model.reply(prompt))) as pieces:
+            async with aclosing(begun_again(lambda: self._engines.language_model.reply(prompt))) as pieces:
                 async for piece in pieces:
                     self._post(self._written(piece))
         except Exception as error:
@@ -99,33 +114,53 @@ class Responding:
             while True:
                 clause = await self._clauses.get()
                 text = speakable(code.feed(clause.text))
-                if text:
-                    await self._make_clause(clause, text)
-                await self._pieces.put(_Piece(clause, None))
+                saying = await self._say(clause, text) if text else _Saying(clause)
+                await self._pieces.put(_Piece(saying, None))
                 await self._released.wait()
         except Exception as error:
             self._post(ev.SpeakingFailed(self.id, _reason(error, "Text-to-speech failed")))
 
-    async def _make_clause(self, clause: told.Speak, text: str) -> None:
-        sounds = self._engines.text_to_speech.speak(Speech(text, clause.voice, clause.speed))
-        async with aclosing(closable(sounds)) as pieces:
+    async def _say(self, clause: cmd.Speak, text: str) -> _Saying:
+        """What made all of it. Lost with its replica, the clause is said again unless some of it was heard already."""
+        retries = Retries(time.monotonic())
+        while True:
+            saying = _Saying(clause)
+            try:
+                await self._make_clause(saying, Speech(text, clause.voice, clause.speed))
+                return saying
+            except EngineGone:
+                pause_s = None if saying.heard else retries.again_in(time.monotonic())
+                if pause_s is None:
+                    raise
+                saying.void = True
+            await asyncio.sleep(pause_s)
+
+    async def _make_clause(self, saying: _Saying, speech: Speech) -> None:
+        async with aclosing(closable(self._engines.text_to_speech.speak(speech))) as pieces:
             async for sound in pieces:
-                await self._pieces.put(_Piece(clause, sound))
+                await self._pieces.put(_Piece(saying, sound))
 
     async def _play(self) -> None:
         """Sends what was made, not further ahead of playback than the bound."""
         await self._released.wait()
         while not self._stopped:
             piece = await self._pieces.get()
-            clause = piece.clause
-            at = told.At(self.id, clause.item_id, clause.output_index)
+            clause = piece.saying.clause
             if piece.sound is None:
-                await self._send_audio(at, None)
+                await self._send_audio(_at(clause), None)
                 self._post(ev.ClauseSpoken(self.id, clause.clause))
                 continue
-            await self._wait_for_room()
-            sent_s = await self._send_audio(at, piece.sound.pcm)
+            if not piece.saying.void:
+                await self._wait_for_room()
+            if piece.saying.void:  # perhaps only since it was waited
+                continue
+            piece.saying.heard = True
+            sent_s = await self._send_audio(_at(clause), piece.sound.pcm)
             self._post(ev.ClauseAudio(self.id, clause.clause, sent_s, piece.sound.words))
+
+
+def _at(clause: cmd.Speak) -> told.At:
+    return told.At(clause.response_id, clause.item_id, clause.output_index)
 
 
 def _reason(error: Exception, what: str) -> str:

@@ -20,7 +20,9 @@ from typing import Any
 
 from serve_app import key_file
 from serve_app.admission import refuse_without_key
+from serve_app.cache import CACHE_VARIABLE
 from serve_app.errors import SettingsError, SparkvoxError
+from serve_app.kernel_caches import kernel_caches
 from serve_app.settings import Settings
 
 APPLICATION = "sparkvox"
@@ -57,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         settings = settings_for(args.settings, args.host)
         _free_or_fail(args.host, args.port)
         prepare(os.environ, settings, args.proxy or best_proxy())
-        application = _built(settings)
+        application = built(settings)
         with _ray(args.dashboard), _stop_signals() as stop:
             serve_until(stop, application, args.host, args.port)
     except SparkvoxError as error:
@@ -70,6 +72,18 @@ def run(args: argparse.Namespace) -> int:
 
 def prepare(environment: MutableMapping[str, str], settings: Settings, proxy: str) -> None:
     """What Ray and Serve (2.60) must find in the environment when they start."""
+    wanted = needed(settings, proxy)
+    if proxy == "haproxy":
+        wanted |= {name: str(_free_port(port)) for name, port in HAPROXY_PORTS.items()}
+    for name, value in wanted.items():
+        environment.setdefault(name, value)
+    if settings.models.cache is not None:
+        environment[CACHE_VARIABLE] = str(settings.models.cache)
+    kernel_caches(environment)
+
+
+def needed(settings: Settings, proxy: str) -> dict[str, str]:
+    """The same on every node of a cluster."""
     from patches.uvicorn_limits import CALLBACK, MAX_MESSAGE_VARIABLE
 
     longest_s = math.ceil(settings.session.max_s) + 60
@@ -79,6 +93,9 @@ def prepare(environment: MutableMapping[str, str], settings: Settings, proxy: st
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray's coming default; unset it warns in each process
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": CALLBACK,
         MAX_MESSAGE_VARIABLE: str(settings.session.max_message_bytes),
+        "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",  # at Serve's 10 a replica comes after the calls that it was for
+        "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
+        "RAY_SERVE_AUTOSCALING_METRIC_RECORD_INTERVAL_FACTOR": "0.1",  # of look_back_period_s
     }
     if proxy == "haproxy":
         wanted |= {
@@ -88,12 +105,12 @@ def prepare(environment: MutableMapping[str, str], settings: Settings, proxy: st
             "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(longest_s),
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
         }
-        wanted |= {name: str(_free_port(port)) for name, port in HAPROXY_PORTS.items()}
-    for name, value in wanted.items():
-        environment.setdefault(name, value)
+    if settings.models.cache is not None:
+        wanted[CACHE_VARIABLE] = str(settings.models.cache)
+    return wanted
 
 
-def _built(settings: Settings) -> Any:
+def built(settings: Settings) -> Any:
     """Before Ray runs: what is missing is known, and what must be fetched is here."""
     from serve_app.wiring import graph
 
@@ -106,11 +123,10 @@ def serve_until(stop: threading.Event, application: Any, host: str, port: int) -
     from ray import serve
 
     _say("Serve starts.")
-    serve.start(http_options={"host": host, "port": port})
+    start_serve(host, port)
     try:
-        target = serve.RunTarget(application, name=APPLICATION, route_prefix="/")
-        serve.run_many([target], wait_for_applications_running=False)
-        _wait_until_ready(stop)
+        deploy(application)
+        wait_until_ready(stop)
         if not stop.is_set():
             _say_where(host, port)
         stop.wait()
@@ -119,7 +135,28 @@ def serve_until(stop: threading.Event, application: Any, host: str, port: int) -
         serve.shutdown()
 
 
-def _wait_until_ready(stop: threading.Event) -> None:
+def start_serve(host: str, port: int, everywhere: bool = False) -> None:
+    """`everywhere`: a proxy on each node of the cluster."""
+    from ray import serve
+
+    serve.start(proxy_location="EveryNode" if everywhere else None, http_options={"host": host, "port": port})
+
+
+def deploy(application: Any) -> None:
+    """Asks for it; `wait_until_ready` waits."""
+    from ray import serve
+
+    serve.run_many([serve.RunTarget(application, name=APPLICATION, route_prefix="/")], wait_for_applications_running=False)
+
+
+def deployed() -> bool:
+    from ray import serve
+
+    return APPLICATION in serve.status().applications
+
+
+def wait_until_ready(stop: threading.Event) -> None:
+    """Until the application runs, or `stop` is set. Raises `ServerFailed` when it will not."""
     from ray import serve
 
     ready: set[str] = set()
@@ -151,17 +188,26 @@ def _say_where(host: str, port: int) -> None:
     _say(f"\n  Talk to it:    http://{shown}:{port}/\n  Realtime API:  ws://{shown}:{port}/v1/realtime\n\nCtrl-C ends it.")
 
 
-def settings_for(given: list[str], host: str) -> Settings:
+def pairs_of(given: list[str]) -> dict[str, str]:
+    """Settings as they stand on a command line. Raises `SettingsError`."""
     pairs = {}
     for word in given:
         name, equals, value = word.partition("=")
         if not equals:
             raise SettingsError(f"{word} is no setting: write name=value, like profile=cpu")
         pairs[name] = value
-    settings = Settings.of(pairs)
-    if not settings.gateway.open_to_all and not key_file.access(settings, os.environ).keys:
+    return pairs
+
+
+def settings_for(given: list[str], host: str) -> Settings:
+    settings = Settings.of(pairs_of(given))
+    if not settings.gateway.open_to_all and not has_keys(settings):
         refuse_without_key(host)
     return settings
+
+
+def has_keys(settings: Settings) -> bool:
+    return bool(key_file.access(settings, os.environ).keys)
 
 
 def _free_or_fail(host: str, port: int) -> None:

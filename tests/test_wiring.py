@@ -2,7 +2,7 @@
 
 import pytest
 
-from serve_app import wiring
+from serve_app import models, weights, wiring
 from serve_app.errors import SettingsError
 from serve_app.settings import Settings
 
@@ -13,17 +13,17 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.fixture
 def fetched(monkeypatch):
     names = []
-    monkeypatch.setattr(wiring.models, "ensure", names.append)
+    monkeypatch.setattr(models, "ensure", names.append)
     return names
 
 
 def test_a_model_that_runs_here_is_fetched(fetched):
-    wiring.fetch(Settings.of({"profile": "fake", "llm.engine": "vllm", "llm.model": "organisation/model"}))
+    weights.fetch(Settings.of({"profile": "fake", "llm.engine": "vllm", "llm.model": "organisation/model"}))
     assert fetched == ["organisation/model"]
 
 
 def test_a_model_behind_an_endpoint_is_not_fetched(fetched):
-    wiring.fetch(Settings.of({"profile": "fake", "llm.engine": "openai", "llm.model": "organisation/model"}))
+    weights.fetch(Settings.of({"profile": "fake", "llm.engine": "openai", "llm.model": "organisation/model"}))
     assert fetched == []
 
 

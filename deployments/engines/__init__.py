@@ -52,7 +52,7 @@ ENGINES: dict[str, dict[str, Declared]] = {
         "fake": Declared("deployments.engines.fake:FakeRecogniser", ""),
     },
     "language_model": {
-        "vllm": Declared("deployments.engines.vllm_engine:VllmLanguageModel", "Apache-2.0; the model's own", ("vllm",), "cpu or spark"),
+        "vllm": Declared("deployments.engines.vllm_engine:VllmLanguageModel", "Apache-2.0; the model's own", ("vllm",)),
         "openai": Declared("deployments.engines.openai_llm:OpenAiLanguageModel", "of its server", ("openai",), server=True),
         "fake": Declared("deployments.engines.fake:FakeLanguageModel", ""),
     },

@@ -1,11 +1,13 @@
 """One engine of each kind without a model: deterministic, instant, and told what to do by its constructor. For tests, and to try the
-server without weights (`profile=fake`). Work is held up by a gate that the test opens, never by time."""
+server without weights (`profile=fake`). In tests work is held up by a gate that the test opens, never by time; for load tests each can be
+paced, to take as long as a real one was seen to take."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -116,7 +118,8 @@ class FakeRecogniser:
     """The utterances that begin are given `texts` one after the other; an exception among them fails its utterance. Beyond the last one
     the text is derived from the audio: "heard 1.50 seconds". A partial has one more word with each step."""
 
-    def __init__(self, texts: Sequence[str | Exception] = (), step_s: float = 0.5) -> None:
+    def __init__(self, texts: Sequence[str | Exception] = (), step_s: float = 0.5, utterance_s: float = 0.0) -> None:
+        """`utterance_s`: what the end of each utterance takes, one after the other."""
         self.step_samples = int(step_s * HEARING_RATE)
         self.gate = Gate()
         """Each step passes it."""
@@ -124,6 +127,7 @@ class FakeRecogniser:
         """Utterances in each step so far."""
         self.hints: list[Hints] = []
         self._script = deque(texts)
+        self._utterance_s = utterance_s
 
     async def warm(self) -> None: ...
 
@@ -137,6 +141,7 @@ class FakeRecogniser:
     def step(self, due: Sequence[Due]) -> list[Hypothesis | Exception]:
         self.batches.append(len(due))
         self.gate.pass_through()
+        time.sleep(self._utterance_s * sum(one.last for one in due))
         return [self._hear(one) for one in due]
 
     def _hear(self, due: Due) -> Hypothesis | Exception:
@@ -161,17 +166,24 @@ class FakeLanguageModel:
     """Each prompt is given the next of `replies`, word by word: a text, or parts in order, among them tool calls and an exception to be
     raised there. Beyond the last one it echoes: "You said: ...". A token is a word."""
 
-    def __init__(self, replies: Sequence[ReplyPart | Sequence[ReplyPart]] = (), context: int = 4096) -> None:
+    def __init__(self, replies: Sequence[ReplyPart | Sequence[ReplyPart]] = (), context: int = 4096, first_s: float = 0.0) -> None:
+        """`first_s`: until the first word of each reply, of all at once."""
         self.prompts: list[Prompt] = []
         self.gate = asyncio.Event()
         """Each piece waits for it; open (set) until a test clears it."""
         self.gate.set()
         self.live = 0
         """Replies under way."""
+        self.sheds = 0
+        """How often it was asked for what it can do without."""
         self._script = deque(replies)
         self._context = context
+        self._first_s = first_s
 
     async def warm(self) -> None: ...
+
+    async def shed(self) -> None:
+        self.sheds += 1
 
     async def reply(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
         self.prompts.append(prompt)
@@ -182,6 +194,7 @@ class FakeLanguageModel:
         sent = 0
         self.live += 1
         try:
+            await asyncio.sleep(self._first_s)
             for piece in islice(pieces, prompt.max_tokens):
                 await self.gate.wait()
                 yield piece
@@ -231,7 +244,10 @@ class FakeTextToSpeech:
 
     sample_rate = 24_000
 
-    def __init__(self, voices: Sequence[str] = ("af_heart", "af_bella"), s_per_character: float = 0.06) -> None:
+    def __init__(
+        self, voices: Sequence[str] = ("af_heart", "af_bella"), s_per_character: float = 0.06, speech_s: float = 0.0
+    ) -> None:
+        """`speech_s`: until the first sound of each speech, one after the other."""
         self.voices = tuple(voices)
         self.spoken: list[Speech] = []
         self.error: Exception | None = None
@@ -243,6 +259,8 @@ class FakeTextToSpeech:
         """Speeches under way."""
         self.times_words = True
         self._s_per_character = s_per_character
+        self._speech_s = speech_s
+        self._at_work = asyncio.Lock()
 
     async def warm(self) -> None: ...
 
@@ -253,6 +271,9 @@ class FakeTextToSpeech:
         self.spoken.append(speech)
         self.live += 1
         try:
+            if self._speech_s:
+                async with self._at_work:
+                    await asyncio.sleep(self._speech_s)
             characters = 0
             for word in _words(speech.text):
                 await self.gate.wait()

@@ -83,6 +83,13 @@ class VllmLanguageModel:
         """Replies that are waiting or being written."""
         return 0 if self._engine is None else self._engine.get_num_unfinished_requests()
 
+    async def shed(self) -> None:
+        """Forgets the prefixes of conversations; while a reply is written vLLM does not, and is asked again later. The pool that they are
+        in was taken at the start and stays: what is gained is room in it, so that fewer replies are put off and computed again."""
+        if self._engine is not None:
+            with _translated():
+                await self._engine.reset_prefix_cache()
+
     async def close(self) -> None:
         """Ends the engine's processes. May be called twice."""
         engine, self._engine = self._engine, None

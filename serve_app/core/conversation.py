@@ -10,20 +10,24 @@ Theory of operation
    prompt holds only that. A client that knows better says so (`ItemTruncated`), and is believed.
 6. Late results carry the id of their response or item, and mean nothing once that is over.
 7. When the user pauses, an answer may be drafted before the turn is confirmed (eager.py): nobody sees it unless it is released.
-8. `deadline` is the next time at which `DeadlinePassed` is wanted.
+8. With `barge_in_s` speech over an answer first only holds its audio; 5. comes when it is known to want the floor (barge_in.py).
+9. `deadline` is the next time at which `DeadlinePassed` is wanted.
 """
 
 from collections.abc import Callable
 from copy import deepcopy
 from typing import assert_never
 
-from serve_app.core import commands as told
+from serve_app.core import commands as cmd
 from serve_app.core import events as ev
+from serve_app.core import notifications as told
+from serve_app.core.barge_in import BargeIn
 from serve_app.core.commands import Command, Tell, problem
 from serve_app.core.config import Config, ResponseRequest, ServerVad
 from serve_app.core.eager import EagerTurn
-from serve_app.core.items import Kind, Message, Part, Role
+from serve_app.core.items import FunctionCall, Kind, Message, Part, Role
 from serve_app.core.memory import Memory
+from serve_app.core.moments import Moments
 from serve_app.core.response import Marks
 from serve_app.core.responses import Responses
 from serve_app.core.transcripts import TranscriptEvent, Transcripts, audio_without_text
@@ -33,45 +37,44 @@ SHORTEST_COMMIT_S = 0.1
 
 
 class Conversation:
-    def __init__(self, config: Config, new_id: Callable[[str], str], expires_at: float | None = None) -> None:
+    def __init__(
+        self, config: Config, new_id: Callable[[str], str], expires_at: float | None = None, barge_in_s: float = 0.0
+    ) -> None:
         """`new_id(kind)` gives a fresh id for an "item", "resp" or "call". `expires_at`: the clock time at which the session is at its
-        longest."""
+        longest. `barge_in_s`: how long speech over an answer lasts before it wants the floor even without a word; 0: at once."""
         self.config = config
         self.memory = Memory()
         self._new_id = new_id
-        self._expires_at = expires_at
+        self._moments = Moments(self.memory.playback, expires_at)
         self._utterance: str | None = None  # the item that what is being said now will become
         self._transcripts = Transcripts()
         self.responses = Responses(self.memory, new_id)
         self._eager = EagerTurn(self.responses)
         self._marks: dict[str, Marks] = {}
-        self._quiet_since: float | None = None  # when the last response was done, if nobody has spoken since
+        self._barge_in = BargeIn(barge_in_s)
 
     @property
     def deadline(self) -> float | None:
-        moments = [moment for moment in (self._expires_at, self._idle_at) if moment is not None]
-        return min(moments, default=None)
+        moments = (self._barge_in.due, self._moments.next(self._idle_timeout_s))
+        return min((moment for moment in moments if moment is not None), default=None)
 
     @property
-    def _idle_at(self) -> float | None:
-        """When the silence after an answer has lasted too long; counted from the end of its playback."""
+    def _idle_timeout_s(self) -> float | None:
         policy = self.config.turn_taking
-        if not isinstance(policy, ServerVad) or policy.idle_timeout_s is None or self._quiet_since is None:
-            return None
-        return max(self._quiet_since, self.memory.playback.ends_at) + policy.idle_timeout_s
+        return policy.idle_timeout_s if isinstance(policy, ServerVad) else None
 
     @property
-    def live_responses(self) -> int:
-        return len(self.responses)
+    def quiet(self) -> bool:
+        """Nobody speaks, nothing is being made, and nothing that was begun waits for the client."""
+        called = isinstance(self.memory.history.last, FunctionCall)
+        return not (self._utterance or len(self.responses) or self.responses.draft or self._transcripts.waiting or called)
 
     def handle(self, event: ev.Event, now: float) -> list[Command]:
         """What is to be done because of `event`, in order. `now` never goes back."""
         answering = self.responses.default is not None
         commands = self._handle(event, now)
-        if self.responses.default is not None or self._utterance is not None:
-            self._quiet_since = None
-        elif answering:
-            self._quiet_since = now
+        engaged = self.responses.default is not None or self._utterance is not None
+        self._moments.happened(answering, engaged, self.quiet, now)
         return commands
 
     def _handle(self, event: ev.Event, now: float) -> list[Command]:
@@ -81,9 +84,9 @@ class Conversation:
             case ev.SpeechStopped():
                 return self._speech_stopped(event, now)
             case ev.SpeechPaused():
-                return self._eager.paused(self._utterance, event) if event.eager and self._utterance else []
+                return self._paused(event)
             case ev.SpeechResumed():
-                return self.responses.discard_draft()
+                return self._resumed(now)
             case ev.BufferStarted():
                 return self._begin_utterance(event.start_s, told_of=False)
             case ev.TranscriptGrew() | ev.TranscriptFinished() | ev.TranscriptFailed():
@@ -99,7 +102,7 @@ class Conversation:
             case ev.CommitAsked():
                 return self._commit_asked(event, now)
             case ev.ClearAsked():
-                return [*self._drop_utterance(), told.ForgetBuffer(), Tell(told.BufferCleared())]
+                return [*self._drop_utterance(), cmd.ForgetBuffer(), Tell(told.BufferCleared())]
             case ev.ItemCreated():
                 return self._item_created(event)
             case ev.ItemAsked():
@@ -112,6 +115,11 @@ class Conversation:
                 return self._cancel_asked(event)
             case ev.DeadlinePassed():
                 return self._deadline_passed(event.audio_s, now)
+            case ev.LeaveAsked():
+                self._moments.leave(event.by)
+                return []
+            case ev.Parted():
+                return [*self.responses.discard_draft(), *(self._cancel_asked(ev.ResponseCancelled()) if self.responses.default else [])]
             case _:
                 assert_never(event)
 
@@ -121,6 +129,8 @@ class Conversation:
         policy = self.config.turn_taking
         interrupted = self.responses.discard_draft()
         if policy is not None and policy.interrupt_response:
+            if self._barge_in.lasts_s and self._utterance is None and self._heard_now(now):
+                return interrupted + self._hold(event, now)
             self._eager.undecided = None
             interrupted += self._interrupt(now)
         begun = self._begin_utterance(event.start_s, told_of=True)
@@ -132,7 +142,7 @@ class Conversation:
         item_id = self._new_id("item")
         self._utterance = item_id
         self._transcripts.begin(item_id, told_of)
-        begin = told.BeginUtterance(item_id, start_s, self.config.hints)
+        begin = cmd.BeginUtterance(item_id, start_s, self.config.hints)
         return [Tell(told.UtteranceStarted(item_id, start_s)), begin] if told_of else [begin]
 
     def _speech_stopped(self, event: ev.SpeechStopped, now: float) -> list[Command]:
@@ -140,13 +150,25 @@ class Conversation:
             return []
         item_id = self._utterance
         guessed = self._eager.covers(item_id, event.last_speech_s)
-        commands: list[Command] = [Tell(told.UtteranceStopped(item_id, event.end_s)), *self._commit(item_id, guessed)]
+        if self._barge_in.undecided and guessed and self._eager.was_answered:
+            return [*self._drop_utterance(), cmd.ForgetBuffer()]
+        commands = self._floor_taken(now)
+        commands += [Tell(told.UtteranceStopped(item_id, event.end_s)), *self._commit(item_id, guessed)]
         failed = self._transcripts.commit(item_id)
         self._marks[item_id] = Marks(over_at=now, endpoint_s=event.end_s - event.last_speech_s)
         commands += self._answer(item_id)
         if failed is not None:
             return commands + self._transcript(failed, now)
         return commands + (self._settled(*self._eager.over(), now) if guessed else [])
+
+    def _paused(self, event: ev.SpeechPaused) -> list[Command]:
+        self._barge_in.paused()
+        wanted = event.eager or self._barge_in.undecided
+        return self._eager.paused(self._utterance, event) if self._utterance and wanted else []
+
+    def _resumed(self, now: float) -> list[Command]:
+        self._barge_in.resumed(now)
+        return self.responses.discard_draft()
 
     def _answer(self, item_id: str) -> list[Command]:
         """The turn is over. A draft waits for the transcript, which says whether it answers it; otherwise the response is created now."""
@@ -162,14 +184,14 @@ class Conversation:
         self._utterance = None
         committed = Tell(told.UtteranceCommitted(item_id, self.memory.history.last_id))
         item = Message(item_id, Role.USER, [Part(Kind.INPUT_AUDIO)])
-        return [told.EndUtterance(item_id, guessed), told.ForgetBuffer(), committed, *self._append(item)]
+        return [cmd.EndUtterance(item_id, guessed), cmd.ForgetBuffer(), committed, *self._append(item)]
 
     def _commit_asked(self, event: ev.CommitAsked, now: float) -> list[Command]:
         if event.buffered_s < SHORTEST_COMMIT_S:
             held_ms, least_ms = event.buffered_s * 1000, SHORTEST_COMMIT_S * 1000
             message = f"The input audio buffer holds {held_ms:.0f} ms of audio; at least {least_ms:.0f} ms are needed to commit it."
             return [problem(message, "input_audio_buffer_commit_empty", None, event.event_id)]
-        commands = self.responses.discard_draft()
+        commands = [*self._floor_taken(now), *self.responses.discard_draft()]
         commands += [] if self._utterance else self._begin_utterance(0.0, told_of=False)
         assert self._utterance is not None
         item_id = self._utterance
@@ -183,13 +205,14 @@ class Conversation:
             return []
         item_id, self._utterance = self._utterance, None
         self._transcripts.drop(item_id)
-        return [*self.responses.discard_draft(), told.DropUtterance(item_id)]
+        held = self._barge_in.decided()
+        return [*self.responses.discard_draft(), cmd.DropUtterance(item_id), *([cmd.ResumeAudio()] if held else [])]
 
     def _configured(self, config: Config) -> list[Command]:
         changed, differs = config.turn_taking != self.config.turn_taking, config != self.config
         self.config = config
         if changed and self._utterance:
-            return [*self._drop_utterance(), told.ForgetBuffer()]
+            return [*self._drop_utterance(), cmd.ForgetBuffer()]
         return self.responses.discard_draft() if differs else []
 
     # --- transcripts --------------------------------------------------------------------------------------------------------------------
@@ -201,16 +224,20 @@ class Conversation:
         if index is None or item.id not in self.memory.history or self.memory.history[item.id] is not item:
             return commands
         self._transcripts.commit(item.id, index)
-        return [*commands, told.TranscribeItem(item.id, self.config.hints)]
+        return [*commands, cmd.TranscribeItem(item.id, self.config.hints)]
 
     def _guessed(self, event: ev.TranscriptGuessed, now: float) -> list[Command]:
-        return self._settled(*self._eager.guessed(event, self.config, not self._transcripts.waiting, now), now)
+        decided = self._heard_words(event.item_id, event.text, now)
+        ready = not (self._transcripts.waiting or self._barge_in.undecided)
+        return decided + self._settled(*self._eager.guessed(event, self.config, ready, now), now)
 
     def _settled(self, commands: list[Command], final: ev.TranscriptFinished | None, now: float) -> list[Command]:
         return commands if final is None else commands + self._transcript(final, now)
 
     def _transcript(self, event: TranscriptEvent, now: float) -> list[Command]:
-        commands, text = self._transcripts.take(event, self.config.transcribes)
+        decided = self._heard_words(event.item_id, event.text, now) if isinstance(event, ev.TranscriptGrew) else []
+        told_of, text = self._transcripts.take(event, self.config.transcribes)
+        commands = decided + told_of
         return commands if text is None else commands + self._transcribed(event.item_id, text, now)
 
     def _transcribed(self, item_id: str, text: str, now: float) -> list[Command]:
@@ -264,6 +291,33 @@ class Conversation:
         self.memory.interrupted(live.spoken if live else None, now)
         return commands
 
+    # --- speech over an answer ----------------------------------------------------------------------------------------------------------
+
+    def _heard_now(self, now: float) -> bool:
+        """Whether the user hears an answer, of which more may come."""
+        live = self.responses.default
+        spoken = live.spoken if live else None
+        return self.memory.playback.ahead_s(now) > 0 or (spoken is not None and spoken[1].duration_s > 0)
+
+    def _hold(self, event: ev.SpeechStarted, now: float) -> list[Command]:
+        begun = self._begin_utterance(event.start_s, told_of=False)
+        assert self._utterance is not None
+        self._barge_in.hold(self._utterance, event.start_s, self.memory.asks(), now)
+        return [*begun, cmd.HoldAudio()]
+
+    def _heard_words(self, item_id: str, text: str, now: float) -> list[Command]:
+        return self._floor_taken(now) if self._barge_in.wanted(item_id, text) else []
+
+    def _floor_taken(self, now: float) -> list[Command]:
+        """The utterance that was undecided is an interruption."""
+        one = self._barge_in.decided()
+        if one is None:
+            return []
+        self._eager.undecided = None
+        self._transcripts.reveal(one.item_id)
+        interrupted = [*self.responses.discard_draft(), *self._interrupt(now)]
+        return [Tell(told.UtteranceStarted(one.item_id, one.start_s)), *interrupted, cmd.ResumeAudio()]
+
     def _cancel_asked(self, event: ev.ResponseCancelled) -> list[Command]:
         live = self.responses.default
         commands = self.responses.cancel_asked(event)
@@ -274,21 +328,24 @@ class Conversation:
     # --- time ---------------------------------------------------------------------------------------------------------------------------
 
     def _deadline_passed(self, audio_s: float, now: float) -> list[Command]:
-        if self._expires_at is not None and now >= self._expires_at:
-            self._expires_at = None
+        if self._moments.expired(now):
             expired = problem("The session has reached its longest duration.", "session_expired", None, None)
-            return [expired, told.HangUp(1001, "session_expired")]
-        idle_at = self._idle_at
+            return [expired, cmd.HangUp(1001, "session_expired")]
+        if self._moments.left(now):
+            return [cmd.HangUp(1012, "the server is being replaced: connect again")]
+        if self._barge_in.overdue(now):
+            return self._floor_taken(now)
+        idle_at = self._moments.idle_at(self._idle_timeout_s)
         return self._idle(audio_s, now) if idle_at is not None and now >= idle_at else []
 
     def _idle(self, audio_s: float, now: float) -> list[Command]:
         """The user has been silent for too long after an answer: the silence becomes a turn, and the agent speaks."""
-        assert isinstance(self.config.turn_taking, ServerVad) and self.config.turn_taking.idle_timeout_s is not None
-        silence_s = self.config.turn_taking.idle_timeout_s
+        silence_s = self._idle_timeout_s
+        assert silence_s is not None
         note = Message(self._new_id("item"), Role.SYSTEM, [Part(Kind.INPUT_TEXT, f"The user has said nothing for {silence_s:g} seconds.")])
         silence = Message(self._new_id("item"), Role.USER, [Part(Kind.INPUT_AUDIO, "")])
         commands: list[Command] = [Tell(told.IdleTimedOut(silence.id, max(0.0, audio_s - silence_s), audio_s)), *self._append(note)]
-        commands += [told.ForgetBuffer(), Tell(told.UtteranceCommitted(silence.id, self.memory.history.last_id)), *self._append(silence)]
+        commands += [cmd.ForgetBuffer(), Tell(told.UtteranceCommitted(silence.id, self.memory.history.last_id)), *self._append(silence)]
         return commands + (self._respond(ResponseRequest(), Marks(over_at=now)) if self.config.responds else [])
 
     def _append(self, item: Message) -> list[Command]:

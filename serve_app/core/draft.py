@@ -5,8 +5,9 @@ Released, it becomes the default response, as if it had been made then. Thrown a
 
 from dataclasses import dataclass, field, replace
 
-from serve_app.core.commands import Command, ItemAdded, ItemDone, Notification, ReleaseReply, Tell
+from serve_app.core.commands import Command, ReleaseReply, Tell
 from serve_app.core.items import History
+from serve_app.core.notifications import ItemAdded, ItemDone, Notification
 from serve_app.core.response import Marks, Response
 
 

@@ -62,6 +62,11 @@ class EagerTurn:
         """Whether a guess holds all that was said."""
         return self._guess is not None and self._guess.item_id == item_id and self._guess.at_s >= last_speech_s
 
+    @property
+    def was_answered(self) -> bool:
+        """Whether the text of the last guess is there."""
+        return self._guess is not None and self._guess.answer is not None
+
     def over(self) -> tuple[list[Command], TranscriptFinished | None]:
         """The utterance has ended with nothing after the guess: its transcript, if the guess was answered already."""
         assert self._guess is not None

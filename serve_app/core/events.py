@@ -209,6 +209,22 @@ class DeadlinePassed:
     """Audio time so far."""
 
 
+# --- from the server --------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveAsked:
+    """This server is being taken away: the session ends at the next quiet moment."""
+
+    by: float
+    """Clock time; at the latest then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """The connection is gone: what was sent may still be played, and nothing else will be."""
+
+
 Event = (
     SpeechStarted | SpeechStopped | SpeechPaused | SpeechResumed | BufferStarted
     | TranscriptGrew | TranscriptGuessed | TranscriptFinished | TranscriptFailed
@@ -217,5 +233,5 @@ Event = (
     | Configured | CommitAsked | ClearAsked
     | ItemCreated | ItemDeleted | ItemTruncated | ItemAsked
     | ResponseAsked | ResponseCancelled
-    | DeadlinePassed
+    | DeadlinePassed | LeaveAsked | Parted
 )  # fmt: skip

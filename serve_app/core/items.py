@@ -81,6 +81,9 @@ class History:
     def __iter__(self) -> Iterator[Item]:
         return iter(self._items)
 
+    def __reversed__(self) -> Iterator[Item]:
+        return reversed(self._items)
+
     def __len__(self) -> int:
         return len(self._items)
 
@@ -93,6 +96,10 @@ class History:
     def previous_of(self, item_id: str) -> str | None:
         index = self._index(item_id)
         return self._items[index - 1].id if index else None
+
+    @property
+    def last(self) -> Item | None:
+        return self._items[-1] if self._items else None
 
     @property
     def last_id(self) -> str | None:

@@ -1,11 +1,13 @@
 """What was said and what was heard of it: the items of a conversation, and for each spoken answer how much of it reached the listener."""
 
+from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
 
-from serve_app.core import commands as told
 from serve_app.core import events as ev
+from serve_app.core import notifications as told
 from serve_app.core.commands import Command, Tell, problem
-from serve_app.core.items import History, Kind, Message
+from serve_app.core.items import FunctionCall, FunctionCallOutput, History, Item, Kind, Message, Role, Status
 from serve_app.core.playback import Playback
 from serve_app.core.truncation import SpokenAudio
 
@@ -62,6 +64,29 @@ class Memory:
             item_id, audio = live
             self._spoken.setdefault(item_id, audio)
             self._cut(item_id, audio.duration_s)
+
+    def asks(self) -> bool:
+        """Whether the last answer, as far as it is made, has a question in it."""
+        last = self.history.last
+        return isinstance(last, Message) and last.role is Role.ASSISTANT and any("?" in (part.text or "") for part in last.parts)
+
+    def kept(self) -> Iterator[Item]:
+        """The items as another conversation should find them, the newest first: without those whose words are not known (yet), or that
+        were broken off; of an answer that is still being made what was sent of its audio. Not to be changed."""
+        return (item for one in reversed(self.history) if (item := self._kept(one)) is not None)
+
+    def _kept(self, item: Item) -> Item | None:
+        match item:
+            case FunctionCall():
+                return item if item.status is Status.COMPLETED else None
+            case FunctionCallOutput():
+                return item
+        if not item.parts or any(part.text is None for part in item.parts):
+            return None
+        if item.status is not Status.IN_PROGRESS or item.parts[0].kind is not Kind.OUTPUT_AUDIO:
+            return item
+        spoken = self._spoken.get(item.id)
+        return replace(item, heard=spoken.heard(spoken.duration_s) if spoken else "")
 
     def _create(self, event: ev.ItemCreated) -> list[Command]:
         item, previous = event.item, event.previous

@@ -6,15 +6,18 @@ done events; audio of an item comes after its part was added, because a clause i
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from serve_app.core.clauses import ClauseCutter
-from serve_app.core.commands import (
+from serve_app.core.commands import Command, Speak, StopReply, Tell
+from serve_app.core.config import Modality, ResponseRequest
+from serve_app.core.events import ClauseAudio, ClauseSpoken, ReplyFinished
+from serve_app.core.items import FunctionCall, History, Item, Kind, Message, Part, Role, Status
+from serve_app.core.notifications import (
     ArgumentsDone,
     ArgumentsGrew,
     At,
     AudioDone,
-    Command,
     ItemAdded,
     ItemDone,
     Notification,
@@ -25,17 +28,11 @@ from serve_app.core.commands import (
     ResponseCreated,
     ResponseDone,
     ResponseView,
-    Speak,
-    StopReply,
-    Tell,
     TextDone,
     TextGrew,
     Timings,
     Usage,
 )
-from serve_app.core.config import Modality, ResponseRequest
-from serve_app.core.events import ClauseAudio, ClauseSpoken, ReplyFinished
-from serve_app.core.items import FunctionCall, History, Item, Kind, Message, Part, Role, Status
 from serve_app.core.truncation import SpokenAudio
 
 
@@ -267,8 +264,8 @@ class Response:
     def _done(self, output_index: int, item: Item) -> list[Command]:
         told: list[Notification] = []
         if self._history is not None and item.id in self._history:
-            told.append(ItemDone(deepcopy(item), self._history.previous_of(item.id)))
-        told.append(OutputItemDone(self.id, output_index, deepcopy(item)))
+            told.append(ItemDone(_as_written(item), self._history.previous_of(item.id)))
+        told.append(OutputItemDone(self.id, output_index, _as_written(item)))
         return [Tell(what) for what in told]
 
     def _view(self) -> ResponseView:
@@ -280,10 +277,15 @@ class Response:
             status=self._status,
             modality=self.manner.modality,
             voice=self.manner.voice,
-            output=tuple(deepcopy(self._output)) if self.done else (),
+            output=tuple(_as_written(item) for item in self._output) if self.done else (),
             reason=self._reason,
             max_tokens=self.manner.max_tokens,
             metadata=self.manner.metadata,
             usage=usage,
             timings=self.marks.timings() if self.done else None,
         )
+
+
+def _as_written(item: Item) -> Item:
+    """A copy for the events that end a response, whose text is what the deltas said, though the client may have cut it already."""
+    return replace(deepcopy(item), heard=None) if isinstance(item, Message) else deepcopy(item)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from serve_app.core import commands as told
+from serve_app.core import commands as cmd
 from serve_app.core import events as ev
 from serve_app.core.commands import Command, problem
 from serve_app.core.config import Config, ResponseRequest
@@ -74,7 +74,7 @@ class Responses:
         """Every utterance has its text: the language model is asked for all that have waited."""
         return [self._start(response, config) for response in self._live.values() if not response.started]
 
-    def _start(self, response: Response, config: Config, *said: Item) -> told.StartReply:
+    def _start(self, response: Response, config: Config, *said: Item) -> cmd.StartReply:
         """`said`: what comes after the history."""
         response.started = True
         request = response.request
@@ -86,7 +86,7 @@ class Responses:
             max_tokens=response.manner.max_tokens,
             request_id=response.id,
         )
-        return told.StartReply(response.id, prompt)
+        return cmd.StartReply(response.id, prompt)
 
     def _input(self, request: ResponseRequest) -> Iterator[Item]:
         history = self._memory.history
@@ -120,7 +120,7 @@ class Responses:
         if draft is None:
             return []
         self.drafts = replace(self.drafts, discarded=self.drafts.discarded + 1, wasted=self.drafts.wasted + draft.pieces)
-        return [told.StopReply(draft.response.id)]
+        return [cmd.StopReply(draft.response.id)]
 
     # --- they go on ---------------------------------------------------------------------------------------------------------------------
 

@@ -6,8 +6,8 @@ client knows it already; under push to talk it does not, before the commit.
 
 from dataclasses import dataclass
 
-from serve_app.core import commands as told
 from serve_app.core import events as ev
+from serve_app.core import notifications as told
 from serve_app.core.commands import Command, Tell
 from serve_app.core.items import Item, Kind, Message
 from serve_app.core.prompts import INAUDIBLE
@@ -38,6 +38,10 @@ class Transcripts:
     def begin(self, item_id: str, known: bool) -> None:
         """An utterance starts. `known`: the client was told of it."""
         self._expected[item_id] = _Expected(telling=known)
+
+    def reveal(self, item_id: str) -> None:
+        """The client is told of it now."""
+        self._expected[item_id].telling = True
 
     def drop(self, item_id: str) -> None:
         self._expected.pop(item_id, None)

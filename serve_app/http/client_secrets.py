@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from serve_app.access import Access
+from serve_app.connection import new_id
 from serve_app.http.exchange import caller_of, json_of
 from serve_app.realtime.client_events import SessionUpdateBody
 from serve_app.realtime.session_object import Served, SessionObject
-from serve_app.session import new_id
 
 
 class ExpiresAfter(BaseModel):

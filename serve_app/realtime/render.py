@@ -6,7 +6,7 @@ Source of names and shapes: `openai.types.realtime` 3.52.0 and recorded conversa
 
 from typing import Any
 
-from serve_app.core import commands as told
+from serve_app.core import notifications as told
 from serve_app.core.config import Modality
 from serve_app.core.items import FunctionCall, FunctionCallOutput, Item, Kind, Message, Part
 

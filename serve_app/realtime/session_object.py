@@ -79,6 +79,11 @@ class SessionObject:
         return str(self._body["id"])
 
     @property
+    def expires_at(self) -> int:
+        """Seconds since 1970."""
+        return int(self._body["expires_at"])
+
+    @property
     def input_format(self) -> str:
         return str(self._body["audio"]["input"]["format"]["type"])
 
@@ -92,6 +97,16 @@ class SessionObject:
             kept = {key: body[key] for key in ("type", "object", "id", "expires_at", "include")}
             return kept | {"audio": {"input": body["audio"]["input"]}}
         return body
+
+    def kept(self) -> dict[str, Any]:
+        """All of it, for `restore`."""
+        return {"body": self._body, "voice_fixed": self._voice_fixed}
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        """As it was on another connection. A voice that is not served any more is mapped."""
+        self._body, self._voice_fixed = deepcopy(kept["body"]), kept["voice_fixed"]
+        output = self._body["audio"]["output"]
+        output["voice"] = self.voice_for(output["voice"])
 
     def fix_voice(self) -> None:
         """The first audio is out."""

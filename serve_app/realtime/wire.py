@@ -10,8 +10,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from serve_app.core import commands as told
 from serve_app.core import events as ev
+from serve_app.core import notifications as told
 from serve_app.core.config import Modality, ResponseRequest
 from serve_app.core.items import FunctionCall, FunctionCallOutput, Item, ItemReference, Kind, Message, Part, Role, Status
 from serve_app.core.transcripts import audio_without_text

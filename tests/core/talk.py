@@ -4,6 +4,7 @@ from itertools import count
 
 from serve_app.core import commands as cmd
 from serve_app.core import events as ev
+from serve_app.core import notifications as told
 from serve_app.core.commands import Command, Tell
 from serve_app.core.config import Config
 from serve_app.core.conversation import Conversation
@@ -11,9 +12,9 @@ from serve_app.core.items import Message
 
 
 class Talk:
-    def __init__(self, config: Config | None = None, expires_at: float | None = None) -> None:
+    def __init__(self, config: Config | None = None, expires_at: float | None = None, barge_in_s: float = 0.0) -> None:
         numbers = count(1)
-        self.conversation = Conversation(config or Config(transcribes=True), lambda kind: f"{kind}_{next(numbers)}", expires_at)
+        self.conversation = Conversation(config or Config(transcribes=True), lambda kind: f"{kind}_{next(numbers)}", expires_at, barge_in_s)
         self.now = 0.0
         self.commands: list[Command] = []
 
@@ -33,7 +34,7 @@ class Talk:
         """A whole turn under voice activity detection, up to its transcript. Returns the item's id."""
         self.happens(ev.SpeechStarted(self.now))
         self.happens(ev.SpeechStopped(self.now + seconds, self.now + seconds - 0.5), after=seconds)
-        item_id = self.told(cmd.UtteranceCommitted)[-1].item_id
+        item_id = self.told(told.UtteranceCommitted)[-1].item_id
         self.happens(ev.TranscriptFinished(item_id, text, seconds), after=0.1)
         return item_id
 
@@ -62,8 +63,11 @@ class Talk:
         for speak in [one for one in self.commanded(cmd.Speak) if one.response_id == self.reply().response_id]:
             self.speaks(speak.clause, seconds)
 
+    def told_last_item(self) -> str:
+        return self.told(told.ItemDone)[-1].item.id
+
     def status(self) -> tuple[str, str | None]:
-        response = self.told(cmd.ResponseDone)[-1].response
+        response = self.told(told.ResponseDone)[-1].response
         return response.status, response.reason
 
     def next_prompt(self) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@ import pytest
 
 from serve_app.core import commands as cmd
 from serve_app.core import events as ev
+from serve_app.core import notifications as told
 from serve_app.core.config import Config, Modality, ServerVad
 from serve_app.core.language import Word
 from serve_app.core.playback import Playback
@@ -31,7 +32,7 @@ def test_the_next_prompt_holds_only_what_had_been_played() -> None:
     talk = talking_agent()
     talk.happens(ev.SpeechStarted(99.0), after=3.0)
     talk.happens(ev.SpeechStopped(100.0, 99.5))
-    talk.happens(ev.TranscriptFinished(talk.told(cmd.UtteranceCommitted)[-1].item_id, "Stop.", 1.0))
+    talk.happens(ev.TranscriptFinished(talk.told(told.UtteranceCommitted)[-1].item_id, "Stop.", 1.0))
     assert [m.content for m in talk.reply().prompt.messages] == ["Count.", "One two three", "Stop."]
 
 
@@ -50,7 +51,7 @@ def test_an_answer_that_is_sent_but_still_playing_is_cut_too() -> None:
     talk.happens(ev.SpeechStarted(9.0), after=2.0)
     assert talk.status() == ("completed", None)
     talk.happens(ev.SpeechStopped(10.0, 9.5))
-    talk.happens(ev.TranscriptFinished(talk.told(cmd.UtteranceCommitted)[-1].item_id, "Stop.", 1.0))
+    talk.happens(ev.TranscriptFinished(talk.told(told.UtteranceCommitted)[-1].item_id, "Stop.", 1.0))
     assert talk.reply().prompt.messages[1].content == "One two"
 
 
@@ -65,9 +66,9 @@ def test_an_answer_that_was_played_to_its_end_stays_whole() -> None:
 def test_the_client_knows_better_what_it_played() -> None:
     talk = talking_agent()
     talk.happens(ev.SpeechStarted(99.0), after=3.0)
-    item_id = talk.told(cmd.OutputItemAdded)[0].item.id
+    item_id = talk.told(told.OutputItemAdded)[0].item.id
     talk.happens(ev.ItemTruncated(item_id, 0, 5.0))
-    assert talk.told(cmd.ItemCut)[0] == cmd.ItemCut(item_id, 0, 5.0, by_words=False)
+    assert talk.told(told.ItemCut)[0] == told.ItemCut(item_id, 0, 5.0, by_words=False)
     assert talk.item(item_id).heard == "One two three four five"
 
 
@@ -76,17 +77,17 @@ def test_a_cut_far_beyond_the_end_of_the_audio_is_refused(at_s: float, refused: 
     talk = Talk()
     talk.user_says("Count.")
     talk.agent_answers("One two three four.", seconds=4.0)
-    item_id = talk.told(cmd.OutputItemAdded)[0].item.id
+    item_id = talk.told(told.OutputItemAdded)[0].item.id
     talk.happens(ev.ItemTruncated(item_id, 0, at_s))
-    assert bool(talk.told(cmd.Problem)) is refused
+    assert bool(talk.told(told.Problem)) is refused
     assert talk.item(item_id).heard == (None if refused else "One two three four.")
 
 
 def test_without_interrupt_response_the_agent_goes_on() -> None:
     talk = talking_agent(Config(turn_taking=ServerVad(interrupt_response=False)))
     talk.happens(ev.SpeechStarted(99.0), ev.SpeechStopped(100.0, 99.5))
-    assert not talk.told(cmd.ResponseDone) and not talk.told(cmd.Problem)
-    assert len(talk.told(cmd.ResponseCreated)) == 1
+    assert not talk.told(told.ResponseDone) and not talk.told(told.Problem)
+    assert len(talk.told(told.ResponseCreated)) == 1
 
 
 @pytest.mark.parametrize(
@@ -97,9 +98,9 @@ def test_what_cannot_be_truncated_is_refused(item_id: str, index: int, code: str
     talk = Talk()
     ids = {"user": talk.user_says("Count."), "nobody": "nobody"}
     talk.agent_answers("One.")
-    ids["agent"] = talk.told(cmd.OutputItemAdded)[0].item.id
+    ids["agent"] = talk.told(told.OutputItemAdded)[0].item.id
     talk.happens(ev.ItemTruncated(ids[item_id], index, 1.0, "mine"))
-    assert (talk.told(cmd.Problem)[0].code, talk.told(cmd.Problem)[0].event_id) == (code, "mine")
+    assert (talk.told(told.Problem)[0].code, talk.told(told.Problem)[0].event_id) == (code, "mine")
 
 
 def test_word_times_decide_where_the_engine_has_them() -> None:
@@ -151,3 +152,13 @@ def test_durations_that_do_not_add_up_exactly_lose_no_word() -> None:
         audio.grow(clause, 0.1 * (clause + 1), (Word(text, 0.0, 0.1 * (clause + 1)),))
         audio.clauses[clause].complete = True
     assert audio.heard(0.6) == "One. Two. Three."
+
+
+def test_an_answer_cut_by_the_client_while_it_is_made_ends_with_the_text_that_was_told() -> None:
+    talk = talking_agent()
+    item_id = talk.told(told.OutputItemAdded)[-1].item.id
+    talk.happens(ev.ItemTruncated(item_id, 0, 3.0))
+    talk.happens(ev.ResponseCancelled())
+    (done,) = talk.told(told.OutputItemDone)
+    assert done.item.heard is None and talk.told(told.ResponseDone)[-1].response.output[0].heard is None
+    assert talk.item(item_id).heard is not None

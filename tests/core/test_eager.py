@@ -4,6 +4,7 @@ import pytest
 
 from serve_app.core import commands as cmd
 from serve_app.core import events as ev
+from serve_app.core import notifications as told
 from serve_app.core.config import Config, Modality, ResponseRequest, ServerVad
 from tests.core.talk import Talk
 
@@ -29,7 +30,7 @@ def test_the_answer_is_begun_in_the_pause_and_nobody_sees_it() -> None:
     assert start.held and start.prompt.messages[-1].content == "What is it?"
     talk.model_writes("A tree, ", "I think.")
     talk.model_finishes()
-    assert not talk.told(cmd.ResponseCreated) and not talk.told(cmd.TextGrew)
+    assert not talk.told(told.ResponseCreated) and not talk.told(told.TextGrew)
     assert talk.commanded(cmd.Speak)[0].text == "A tree, I think."
     assert len(talk.conversation.memory.history) == 0
 
@@ -42,7 +43,7 @@ def test_a_confirmed_turn_releases_it_at_once_in_the_usual_order() -> None:
         "UtteranceStarted", "UtteranceStopped", "UtteranceCommitted", "ItemAdded", "ItemDone", "TranscriptDelta", "TranscriptCompleted",
         "ResponseCreated", "OutputItemAdded", "ItemAdded", "PartAdded", "TextGrew",
     ]  # fmt: skip
-    assert talk.told(cmd.ItemAdded)[1].previous == item_id
+    assert talk.told(told.ItemAdded)[1].previous == item_id
     assert len(talk.commanded(cmd.StartReply)) == 1 and talk.commanded(cmd.ReleaseReply)
     assert talk.commanded(cmd.EndUtterance)[0].guessed and talk.commanded(cmd.SettleUtterance)
     talk.model_finishes()
@@ -58,7 +59,7 @@ def test_the_wait_counts_from_the_end_of_the_turn_and_what_was_ready_took_no_tim
     talk.model_finishes()
     talk.happens(after=0.25)
     talk.speaks(0, 1.0)
-    timings = talk.told(cmd.ResponseDone)[0].response.timings
+    timings = talk.told(told.ResponseDone)[0].response.timings
     assert (timings.endpoint_s, timings.transcript_s, timings.first_token_s) == (0.5, 0.0, 0.0)
     assert timings.first_audio_s == pytest.approx(0.25)
 
@@ -68,9 +69,9 @@ def test_a_guess_that_comes_after_the_end_of_the_turn_is_its_transcript() -> Non
     talk.happens(ev.SpeechStarted(0.0), ev.SpeechPaused(1.0, 1.2, eager=True))
     item_id = talk.commanded(cmd.BeginUtterance)[0].item_id
     stopped(talk)
-    assert talk.told(cmd.ResponseCreated) and not talk.commanded(cmd.StartReply)
+    assert talk.told(told.ResponseCreated) and not talk.commanded(cmd.StartReply)
     talk.happens(ev.TranscriptGuessed(item_id, "What is it?", 1.2, 1.2))
-    assert talk.told(cmd.TranscriptCompleted)[0].text == "What is it?"
+    assert talk.told(told.TranscriptCompleted)[0].text == "What is it?"
     assert not talk.reply().held
 
 
@@ -83,7 +84,7 @@ def test_a_speaker_who_goes_on_has_it_thrown_away() -> None:
     stopped(talk, last_speech_s=3.0)
     talk.happens(ev.TranscriptFinished(item_id, "What is it, and where?", 3.0))
     assert talk.reply().response_id != draft and not talk.reply().held
-    assert [one.response.id for one in talk.told(cmd.ResponseCreated)] == [talk.reply().response_id]
+    assert [one.response.id for one in talk.told(told.ResponseCreated)] == [talk.reply().response_id]
     assert talk.conversation.responses.drafts.wasted == 1
 
 
@@ -93,8 +94,8 @@ def test_the_same_words_after_a_breath_keep_the_work() -> None:
     talk.happens(ev.SpeechPaused(last_speech_s=1.5, at_s=1.7, eager=True))
     talk.happens(ev.TranscriptGuessed(item_id, "what is it", 1.7, 1.7))
     stopped(talk, last_speech_s=1.5)
-    assert talk.told(cmd.ResponseCreated)[0].response.id == draft
-    assert talk.told(cmd.TranscriptCompleted)[0].text == "what is it"
+    assert talk.told(told.ResponseCreated)[0].response.id == draft
+    assert talk.told(told.TranscriptCompleted)[0].text == "what is it"
 
 
 def test_other_words_after_a_breath_make_another_draft() -> None:
@@ -111,19 +112,19 @@ def test_speech_after_the_guess_leaves_it_to_the_transcript_whether_the_draft_an
     talk, item_id = pausing()
     draft = talk.model_writes("A tree.")
     stopped(talk, last_speech_s=1.25)
-    assert not talk.told(cmd.ResponseCreated) and not talk.commanded(cmd.EndUtterance)[0].guessed
+    assert not talk.told(told.ResponseCreated) and not talk.commanded(cmd.EndUtterance)[0].guessed
     talk.happens(ev.TranscriptFinished(item_id, final, 1.3))
-    assert (talk.told(cmd.ResponseCreated)[0].response.id == draft) is kept
-    assert len(talk.told(cmd.ResponseCreated)) == 1
+    assert (talk.told(told.ResponseCreated)[0].response.id == draft) is kept
+    assert len(talk.told(told.ResponseCreated)) == 1
 
 
 def test_a_tool_is_called_only_after_the_turn_is_confirmed() -> None:
     talk, _ = pausing()
     response_id = talk.reply().response_id
     talk.happens(ev.ReplyToolCall(response_id, 0, "open_door", "{}"), ev.ReplyFinished(response_id, "stop", 9, 4))
-    assert not talk.told(cmd.OutputItemAdded) and not talk.told(cmd.ArgumentsDone)
+    assert not talk.told(told.OutputItemAdded) and not talk.told(told.ArgumentsDone)
     stopped(talk)
-    assert talk.told(cmd.ArgumentsDone)[0].call.name == "open_door"
+    assert talk.told(told.ArgumentsDone)[0].call.name == "open_door"
     assert talk.status() == ("completed", None)
 
 
@@ -161,7 +162,7 @@ def test_nothing_is_drafted_where_nothing_would_be_answered(config: Config) -> N
     talk, _ = pausing(config)
     assert not talk.commanded(cmd.StartReply)
     stopped(talk)
-    assert talk.told(cmd.TranscriptCompleted)[0].text == "What is it?" and not talk.told(cmd.ResponseCreated)
+    assert talk.told(told.TranscriptCompleted)[0].text == "What is it?" and not talk.told(told.ResponseCreated)
 
 
 def test_nothing_is_guessed_where_there_is_no_room_for_it() -> None:
@@ -181,25 +182,25 @@ def test_a_text_answer_may_be_complete_before_it_is_released() -> None:
     talk, _ = pausing(Config(modality=Modality.TEXT, transcribes=True))
     talk.model_writes("A tree.")
     talk.model_finishes()
-    assert not talk.told(cmd.ResponseDone)
+    assert not talk.told(told.ResponseDone)
     stopped(talk)
-    assert talk.status() == ("completed", None) and talk.conversation.live_responses == 0
+    assert talk.status() == ("completed", None) and len(talk.conversation.responses) == 0
 
 
 def test_a_client_that_asks_while_the_draft_waits_is_refused_as_if_the_response_were_there() -> None:
     talk, item_id = pausing()
     stopped(talk, last_speech_s=1.25)
     talk.happens(ev.ResponseAsked(ResponseRequest(), "mine"))
-    assert talk.told(cmd.Problem)[0].code == "conversation_already_has_active_response"
+    assert talk.told(told.Problem)[0].code == "conversation_already_has_active_response"
     talk.happens(ev.TranscriptFinished(item_id, "What is it?", 1.3))
-    assert len(talk.told(cmd.ResponseCreated)) == 1 and not talk.reply().held
+    assert len(talk.told(told.ResponseCreated)) == 1 and not talk.reply().held
 
 
 def test_a_user_who_speaks_again_before_the_transcript_leaves_one_answer_to_both() -> None:
     talk, item_id = pausing()
     stopped(talk, last_speech_s=1.25)
     talk.happens(ev.SpeechStarted(2.0), ev.TranscriptFinished(item_id, "What is it?", 1.3))
-    assert not talk.told(cmd.ResponseCreated)
+    assert not talk.told(told.ResponseCreated)
     talk.happens(ev.SpeechStopped(4.0, 3.5))
-    talk.happens(ev.TranscriptFinished(talk.told(cmd.UtteranceCommitted)[-1].item_id, "And where?", 1.0))
+    talk.happens(ev.TranscriptFinished(talk.told(told.UtteranceCommitted)[-1].item_id, "And where?", 1.0))
     assert talk.reply().prompt.messages[-1].content == "What is it?\nAnd where?"

@@ -1,5 +1,6 @@
 from serve_app.core import commands as cmd
 from serve_app.core import events as ev
+from serve_app.core import notifications as told
 from serve_app.core.config import Config, Modality, ResponseRequest
 from serve_app.core.items import FunctionCallOutput, ItemReference, Kind, Message, Part, Role
 from tests.core.talk import Talk
@@ -33,7 +34,7 @@ def test_the_response_is_done_only_when_its_last_audio_is_out() -> None:
     talk.model_writes("One sentence here. ", "And a second one that is longer.")
     talk.model_finishes()
     talk.speaks(0, 1.0)
-    assert not talk.told(cmd.ResponseDone)
+    assert not talk.told(told.ResponseDone)
     talk.speaks(1, 1.0)
     assert talk.status() == ("completed", None)
 
@@ -43,18 +44,18 @@ def test_a_text_response_is_never_spoken() -> None:
     talk.user_says("Hello?")
     talk.model_writes("Hello there.")
     talk.model_finishes()
-    assert not talk.commanded(cmd.Speak) and not talk.told(cmd.AudioDone)
-    assert talk.told(cmd.TextDone)[0].text == "Hello there."
-    assert talk.told(cmd.ResponseDone)[0].response.output[0].parts[0].kind is Kind.OUTPUT_TEXT
+    assert not talk.commanded(cmd.Speak) and not talk.told(told.AudioDone)
+    assert talk.told(told.TextDone)[0].text == "Hello there."
+    assert talk.told(told.ResponseDone)[0].response.output[0].parts[0].kind is Kind.OUTPUT_TEXT
 
 
 def test_a_second_response_is_refused_while_one_is_live() -> None:
     talk = Talk()
     talk.user_says("Hello?")
     talk.happens(ev.ResponseAsked(ResponseRequest(), "mine"))
-    problem = talk.told(cmd.Problem)[0]
+    problem = talk.told(told.Problem)[0]
     assert (problem.code, problem.event_id) == ("conversation_already_has_active_response", "mine")
-    assert len(talk.told(cmd.ResponseCreated)) == 1
+    assert len(talk.told(told.ResponseCreated)) == 1
 
 
 def test_cancel_closes_everything_that_was_opened() -> None:
@@ -71,7 +72,7 @@ def test_cancel_closes_everything_that_was_opened() -> None:
 def test_cancelling_nothing_is_an_error() -> None:
     talk = Talk()
     talk.happens(ev.ResponseCancelled(None, "mine"))
-    assert (talk.told(cmd.Problem)[0].code, talk.told(cmd.Problem)[0].event_id) == ("response_cancel_not_active", "mine")
+    assert (talk.told(told.Problem)[0].code, talk.told(told.Problem)[0].event_id) == ("response_cancel_not_active", "mine")
 
 
 def test_results_that_come_after_the_cancel_mean_nothing() -> None:
@@ -131,10 +132,10 @@ def test_a_response_out_of_band_runs_beside_the_default_one_and_leaves_no_items(
     items = len(talk.conversation.memory.history)
     talk.model_writes("A greeting.")
     talk.model_finishes()
-    done = talk.told(cmd.ResponseDone)[-1].response
+    done = talk.told(told.ResponseDone)[-1].response
     assert (done.in_conversation, done.metadata, done.status) == (False, {"topic": "class"}, "completed")
     assert len(talk.conversation.memory.history) == items
-    assert not [one for one in talk.told(cmd.ItemAdded) if one.item.id == done.output[0].id]
+    assert not [one for one in talk.told(told.ItemAdded) if one.item.id == done.output[0].id]
 
 
 def test_a_tool_call_is_streamed_and_its_result_reaches_the_next_prompt() -> None:
@@ -143,9 +144,9 @@ def test_a_tool_call_is_streamed_and_its_result_reaches_the_next_prompt() -> Non
     response_id = talk.reply().response_id
     talk.happens(ev.ReplyToolCall(response_id, 0, "get_weather", '{"city":'), ev.ReplyToolCall(response_id, 0, "", '"London"}'))
     talk.model_finishes()
-    call = talk.told(cmd.ArgumentsDone)[0].call
+    call = talk.told(told.ArgumentsDone)[0].call
     assert (call.name, call.arguments) == ("get_weather", '{"city":"London"}')
-    assert "".join(one.delta for one in talk.told(cmd.ArgumentsGrew)) == call.arguments
+    assert "".join(one.delta for one in talk.told(told.ArgumentsGrew)) == call.arguments
     assert talk.status() == ("completed", None)
     talk.happens(ev.ItemCreated(FunctionCallOutput("out", call.call_id, "foggy")), ev.ResponseAsked(ResponseRequest()))
     roles = [message.role for message in talk.reply().prompt.messages]
@@ -157,7 +158,7 @@ def test_usage_counts_the_models_tokens() -> None:
     talk = Talk()
     talk.user_says("Hello?")
     talk.agent_answers("Hi.")
-    assert talk.told(cmd.ResponseDone)[0].response.usage == cmd.Usage(10, 5, 0)
+    assert talk.told(told.ResponseDone)[0].response.usage == told.Usage(10, 5, 0)
 
 
 def test_items_are_created_where_the_client_says_and_refused_twice() -> None:
@@ -165,9 +166,9 @@ def test_items_are_created_where_the_client_says_and_refused_twice() -> None:
     for item_id, previous in (("b", None), ("a", "root"), ("c", "b")):
         talk.happens(ev.ItemCreated(Message(item_id, Role.USER, [Part(Kind.INPUT_TEXT, item_id)]), previous))
     assert [item.id for item in talk.conversation.memory.history] == ["a", "b", "c"]
-    assert [(one.item.id, one.previous) for one in talk.told(cmd.ItemAdded)] == [("b", None), ("a", None), ("c", "b")]
+    assert [(one.item.id, one.previous) for one in talk.told(told.ItemAdded)] == [("b", None), ("a", None), ("c", "b")]
     talk.happens(ev.ItemCreated(Message("a", Role.USER, []), None, "mine"))
-    assert talk.told(cmd.Problem)[0].code == "item_create_duplicate_item_id"
+    assert talk.told(told.Problem)[0].code == "item_create_duplicate_item_id"
 
 
 def test_an_item_that_was_deleted_while_the_response_waited_is_left_out_of_its_prompt() -> None:
@@ -177,5 +178,5 @@ def test_an_item_that_was_deleted_while_the_response_waited_is_left_out_of_its_p
     talk.happens(ev.BufferStarted(0.0), ev.CommitAsked(1.0))
     asked = (ItemReference("kept"), ItemReference("gone"))
     talk.happens(ev.ResponseAsked(ResponseRequest(out_of_band=True, input=asked)), ev.ItemDeleted("gone"))
-    talk.happens(ev.TranscriptFinished(talk.told(cmd.UtteranceCommitted)[0].item_id, "Hi.", 1.0))
+    talk.happens(ev.TranscriptFinished(talk.told(told.UtteranceCommitted)[0].item_id, "Hi.", 1.0))
     assert [message.content for message in talk.reply().prompt.messages] == ["kept"]

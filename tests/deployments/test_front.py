@@ -1,11 +1,21 @@
 """Who may come in, without Serve."""
 
+from typing import Any, cast
+
 import pytest
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocket
 
+from deployments.front import Front
 from deployments.guard import Guard
-from serve_app.admission import Admission, Refused, is_loopback, origin_allowed
+from serve_app.access import Access, Caller, Key
+from serve_app.admission import Admission, Door, Refused, is_loopback, origin_allowed
+from serve_app.engines import Engines
+from serve_app.pressure import Level
+from serve_app.realtime.session_object import Served
+from serve_app.session import SessionOptions
+from serve_app.settings import Settings
 
 
 def knock(peer: str, beyond_loopback: bool) -> int:
@@ -54,3 +64,28 @@ def test_places_are_given_back_however_a_session_ends() -> None:
 )
 def test_pages_come_in_from_here_and_from_where_it_is_allowed(origin: str | None, allowed: tuple[str, ...], comes_in: bool) -> None:
     assert origin_allowed(origin, "here:8000", allowed) is comes_in
+
+
+def test_answers_are_not_begun_in_the_pause_while_memory_is_short() -> None:
+    settings = Settings.of({"profile": "fake"})
+    door = Door.of(settings, Access(b"secret"))
+    served = Served("model", "transcription", "voice", ("voice",), "instructions")
+    front = Front(Engines(*[cast("Any", None)] * 5), SessionOptions(served), settings, door)
+    scope = {"type": "websocket", "path": "/v1/realtime", "query_string": b"", "headers": []}
+    eager = front._asked(WebSocket(scope, receive=cast("Any", None), send=cast("Any", None))).eager
+    begun = []
+    for level in Level:
+        door.shedding.level = level
+        begun.append(eager())
+    assert begun == [True, True, False, False]
+
+
+def test_sessions_are_refused_with_the_reason_while_memory_is_short() -> None:
+    door = Door.of(Settings.of({"profile": "fake"}), Access(b"secret"))
+    caller = Caller(Key("anybody", "digest"))
+    with door.session(caller):
+        door.shedding.level, door.shedding.why = Level.NO_NEW_SESSIONS, "1.0 of 121.0 GB are available"
+        with pytest.raises(Refused, match=r"memory is short here \(1\.0 of 121\.0 GB are available\)"), door.session(caller):
+            pass
+        assert door.sessions.sessions == 1
+    assert door.sessions.sessions == 0

@@ -21,8 +21,8 @@ NOBODY = {"sessions": 0, "leases": 0, "utterances": 0}
 
 
 @asynccontextmanager
-async def session(server: str, **how: Any) -> AsyncIterator[ClientConnection]:
-    async with connect(f"ws://{server}/v1/realtime", max_size=None, proxy=None, open_timeout=PATIENCE_S, **how) as socket:
+async def session(server: str, path: str = "", **how: Any) -> AsyncIterator[ClientConnection]:
+    async with connect(f"ws://{server}/v1/realtime{path}", max_size=None, proxy=None, open_timeout=PATIENCE_S, **how) as socket:
         yield socket
 
 

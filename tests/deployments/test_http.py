@@ -39,12 +39,12 @@ def application(cluster: int) -> Iterator[str]:
         return serve.deployment(kind, ray_actor_options={"num_cpus": 0.05}, max_ongoing_requests=32).bind(settings)
 
     gateway = serve.deployment(serve.ingress()(Gateway), name="Gateway", ray_actor_options={"num_cpus": 0.05}, max_ongoing_requests=32)
-    parts = (
-        small(WatchedSpeechToText, FAKE.stt),
-        small(WatchedLanguageModel, FAKE.llm),
-        small(WatchedTextToSpeech, FAKE.tts),
-    )
-    serve.run(gateway.bind(FAKE, key_file.access(FAKE, {}), *parts), name=APPLICATION, route_prefix=PREFIX)
+    parts = {
+        "stt": small(WatchedSpeechToText, FAKE.stt),
+        "llm": small(WatchedLanguageModel, FAKE.llm),
+        "tts": small(WatchedTextToSpeech, FAKE.tts),
+    }
+    serve.run(gateway.bind(FAKE, key_file.access(FAKE, {}), parts), name=APPLICATION, route_prefix=PREFIX)
     yield f"http://127.0.0.1:{cluster}{PREFIX}/v1/"
     serve.delete(APPLICATION)
 

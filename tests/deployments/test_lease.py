@@ -214,3 +214,29 @@ def test_other_bytes_are_refused_or_harmless(frame: bytes) -> None:
         decode(frame)
     except BadFrame:
         pass
+
+
+async def test_a_replica_that_is_taken_away_ends_a_lease_once_its_utterance_has_its_text() -> None:
+    recogniser = FakeRecogniser()
+    async with ears(recogniser) as server:
+        busy, silent = await opened(server, "busy"), await opened(server, "silent")
+        busy.send(Begin("a"))
+        busy.send(Audio("a", SECOND))
+        await eventually(utterances(server), 1)
+        server.leave()
+        with pytest.raises(EngineGone):
+            _ = [result async for result in silent.results()]
+        assert server.counts() == {"sessions": 1, "utterances": 1}
+        busy.send(End("a"))
+        assert (await final(busy)).text == "heard 1.00 seconds"
+        with pytest.raises(EngineGone):
+            _ = [result async for result in busy.results()]
+        await asyncio.gather(busy.close(), silent.close())
+        assert server.counts() == {"sessions": 0, "utterances": 0}
+
+
+def utterances(server: EarServer):  # type: ignore[no-untyped-def]
+    async def count() -> int:
+        return server.counts()["utterances"]
+
+    return count

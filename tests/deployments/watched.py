@@ -38,6 +38,10 @@ class WatchedLanguageModel(LanguageModel):
         """Replies under way in the engine."""
         return self._engine.live
 
+    async def sheds(self) -> int:
+        """How often the engine was asked for what it can do without."""
+        return self._engine.sheds
+
     async def pid(self) -> int:
         return os.getpid()
 
@@ -52,6 +56,16 @@ class WatchedTextToSpeech(TextToSpeech):
 
     async def live(self) -> int:
         return self._engine.live
+
+    async def pid(self) -> int:
+        return os.getpid()
+
+    async def spoken(self) -> tuple[str, int]:
+        """The node, and how much was said there since the last time."""
+        import ray
+
+        spoken, self._engine.spoken = len(self._engine.spoken), []
+        return ray.get_runtime_context().get_node_id(), spoken
 
     async def fail_with(self, reason: str | None) -> None:
         self._engine.error = None if reason is None else EngineFailed(reason)

@@ -153,6 +153,16 @@ async def test_what_two_prompts_begin_with_is_read_once(model):
 
 
 @with_vllm
+async def test_prefixes_are_forgotten_when_memory_is_short_and_the_model_goes_on(model):
+    prompt = asking("Repeat after me: " + "apple, pear, plum, " * 20, max_tokens=1)
+    await answer(model, prompt)
+    _, known = await answer(model, prompt)
+    await model.shed()
+    _, forgotten = await answer(model, prompt)
+    assert known.cached_tokens > 0 == forgotten.cached_tokens
+
+
+@with_vllm
 async def test_a_conversation_longer_than_the_context_is_answered_from_its_end(model):
     old = (ChatMessage("user", "word " * 300), ChatMessage("assistant", "Yes.")) * 10
     prompt = Prompt((ChatMessage("system", SHORT), *old, ChatMessage("user", "What is the capital of France?")), max_tokens=12)

@@ -10,8 +10,6 @@ from serve_app.engines import HEARING_RATE, Audio, Begin, Drop, End, Failed, Fin
 from serve_app.errors import EngineFailed, EngineGone, UnknownVoice
 from serve_app.listening_apart import speech_to_text
 
-pytest.importorskip("riva", reason="nvidia-riva-client is not installed (extra riva)")
-
 SECOND = (1000 * np.sin(0.1 * np.arange(HEARING_RATE))).astype(np.int16)
 
 

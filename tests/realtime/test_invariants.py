@@ -26,15 +26,19 @@ seconds = st.sampled_from([0.0, 0.1, 0.5, 2.0, 10.0])
 class RandomConversation(RuleBasedStateMachine):
     """Engines answer late, out of order and after the end; the client asks for what is not there."""
 
-    @initialize(detection=st.sampled_from(["server_vad", "semantic_vad", None]), modality=st.sampled_from(["audio", "text"]))
-    def open(self, detection: str | None, modality: str) -> None:
+    @initialize(
+        detection=st.sampled_from(["server_vad", "semantic_vad", None]),
+        modality=st.sampled_from(["audio", "text"]),
+        barge_in_s=st.sampled_from([0.0, 0.6]),
+    )
+    def open(self, detection: str | None, modality: str, barge_in_s: float) -> None:
         numbers = count(1)
         self.now, self.audio_s = 0.0, 0.0
         self.seen = Invariants()
         self.session = SessionObject("sess_1", SERVED, 0)
         new_id = lambda kind: f"{kind}_{next(numbers)}"  # noqa: E731
         self.wire = Wire(self.session, new_id, timings=True)
-        self.conversation = Conversation(self.session.config(), new_id)
+        self.conversation = Conversation(self.session.config(), new_id, barge_in_s=barge_in_s)
         self.replies: list[str] = []
         self.clauses: list[tuple[str, int]] = []
         self.utterances: list[str] = []
@@ -42,6 +46,8 @@ class RandomConversation(RuleBasedStateMachine):
         self.guesses: list[tuple[str, float]] = []
         self.held: set[str] = set()
         self.discarded: set[str] = set()
+        self.flows = True
+        self.doubtful: str | None = None
         self.messages: list[dict] = []
         self.client(
             type="session.update",
@@ -87,6 +93,12 @@ class RandomConversation(RuleBasedStateMachine):
                     self.clauses.append((command.response_id, command.clause))
                 case cmd.BeginUtterance(item_id) | cmd.TranscribeItem(item_id):
                     self.utterances.append(item_id)
+                case cmd.HoldAudio():
+                    assert self.flows, "held twice"
+                    self.flows, self.doubtful = False, self.utterances[-1]
+                case cmd.ResumeAudio():
+                    assert not self.flows, "resumed without being held"
+                    self.flows, self.doubtful = True, None
 
     def sees(self, message: dict) -> None:
         self.seen.see(message)
@@ -130,6 +142,28 @@ class RandomConversation(RuleBasedStateMachine):
         self.user_pauses(1.0, 0.2)
         if self.guesses:
             self.happens(ev.TranscriptGuessed(self.guesses[-1][0], text, self.guesses[-1][1], 1.0))
+        if ends:
+            self.happens(ev.SpeechStopped(self.audio_s + 0.5, self.audio_s))
+
+    @rule(text=st.sampled_from(["", "Mm-hm.", "Stop."]), guessed=st.booleans(), ends=st.booleans(), last=st.booleans())
+    def user_makes_a_sound_over_an_answer(self, text: str, guessed: bool, ends: bool, last: bool) -> None:
+        """What is rarely met by chance: an answer that is heard, and nobody speaking."""
+        self.client(type="input_audio_buffer.clear")
+        for item_id in [one["item_id"] for one in self.messages if one["type"] == "input_audio_buffer.committed"]:
+            self.happens(ev.TranscriptFinished(item_id, "Yes.", 1.0))
+        self.client(type="response.create", response={"output_modalities": ["audio"]})
+        for response_id in self.replies:
+            self.happens(ev.ReplyText(response_id, "One sentence. And then another one. "))
+        for response_id, clause in self.clauses:
+            self.happens(ev.ClauseAudio(response_id, clause, 2.0))
+        self.happens(ev.SpeechStarted(self.audio_s))
+        self.user_pauses(0.3, 0.2)
+        if self.guesses and guessed:
+            self.happens(ev.TranscriptGuessed(self.guesses[-1][0], text, self.guesses[-1][1], 1.0))
+        if last:
+            for response_id in self.replies:
+                self.happens(ev.ReplyFinished(response_id, "stop", 7, 3, 2))
+            self.finished |= set(self.replies)
         if ends:
             self.happens(ev.SpeechStopped(self.audio_s + 0.5, self.audio_s))
 
@@ -236,13 +270,18 @@ class RandomConversation(RuleBasedStateMachine):
             assert not secret & {one.get("response_id") or one.get("response", {}).get("id") for one in self.messages}
             assert not (self.held and self.conversation.responses.default), "a draft beside a live response"
 
+    @invariant()
+    def nothing_of_speech_that_may_mean_nothing_is_told(self) -> None:
+        if hasattr(self, "seen") and self.doubtful:
+            assert self.doubtful not in json.dumps(self.messages)
+
     def teardown(self) -> None:
         """Whatever is still open can be closed."""
         if not hasattr(self, "seen"):
             return
         for item_id in self.utterances:
             self.happens(ev.TranscriptFinished(item_id, "Yes.", 1.0))
-        while self.conversation.live_responses:
+        while len(self.conversation.responses):
             created = [one["response"]["id"] for one in self.messages if one["type"] == "response.created"]
             self.client(type="response.cancel", response_id=next(one for one in created if self.is_live(one)))
         self.seen.finish()

@@ -13,10 +13,11 @@ from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
 
 from deployments.engines.fake import FakeLanguageModel, FakeRecogniser, FakeTextToSpeech, FakeTurnDetector, FakeVoiceActivity
+from serve_app.connection import Disconnected
 from serve_app.engines import Engines
 from serve_app.listening import Listening
 from serve_app.realtime.session_object import Served
-from serve_app.session import Disconnected, SessionOptions, drive
+from serve_app.session import SessionOptions, drive
 from tests.conformance.invariants import Invariants
 
 PATIENCE_S = 20.0

@@ -137,6 +137,23 @@ async def test_an_interruption_stops_the_audio_and_the_next_prompt_holds_only_wh
     assert len(answer) < len(item["content"][0]["transcript"])
 
 
+@pytest.mark.parametrize(("text", "goes_on"), [("Mm-hm.", True), ("Stop.", False)])
+async def test_a_sign_of_listening_leaves_the_answer_alone_and_a_word_ends_it(text: str, goes_on: bool) -> None:
+    house = House(["Count.", text], ["one two three four five six seven eight nine ten " * 4])
+    async with house.session(lead_s=0.3, barge_in_s=0.6) as line:
+        line.speaks(1.0, silence_s=0.8)
+        await line.gets("response.output_audio.delta")
+        heard_before = len(house.recogniser.batches)
+        line.speaks(0.3, silence_s=0.3)
+        async with asyncio.timeout(PATIENCE_S):
+            while len(house.recogniser.batches) == heard_before:  # noqa: ASYNC110  the guess in the pause
+                await asyncio.sleep(0.01)
+        line.speaks(0.0, silence_s=0.8)
+        done = await line.gets("response.done")
+        assert done["response"]["status"] == ("completed" if goes_on else "cancelled")
+        assert line.types().count("input_audio_buffer.speech_started") == (1 if goes_on else 2)
+
+
 async def test_audio_never_runs_further_ahead_of_playback_than_allowed() -> None:
     house = House(["Count."], ["one two three four five six seven eight nine ten " * 40])
     async with house.session(lead_s=0.3) as line:
@@ -208,7 +225,7 @@ async def test_two_sessions_do_not_mix() -> None:
 
 async def test_a_failing_engine_fails_its_response_and_the_next_one_works() -> None:
     house = House(["One.", "Two.", "Three."], [("Well, ", EngineFailed("out of memory")), "A fine answer.", "Another one."])
-    async with house.session() as line:
+    async with house.session(eager=lambda: False) as line:
         line.speaks(1.0, silence_s=0.8)
         failed = (await line.gets("response.done"))["response"]
         assert failed["status"] == "failed" and "out of memory" in failed["status_details"]["error"]["message"]

@@ -1,0 +1,182 @@
+"""How many more sessions two nodes carry than one, at the same wait: a simulation with paced engines on a real cluster.
+
+    python -m load_tests.bench.two_nodes [--seconds 40] [--p95 2.5] [--out load_tests/results/two_nodes-paced.json]
+
+Real: Ray, Serve, HAProxy, gateways, leases, sockets, on two hosts made of namespaces (tests/cluster/hosts.py; root and iproute2), and every
+session through a websocket. Simulated: the engines, fakes that take as long as cited systems were seen to take on the hardware named
+in the table that is printed. Each session speaks a turn, waits for the answer, thinks for 2 to 4 s, and speaks again; counted is from the
+end of speech to the first sound. Engines that are slow are taken on purpose, so that they are full long before the cores here are.
+"""
+
+import argparse
+import asyncio
+import itertools
+import json
+import random
+import shlex
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from load_tests.about import machine
+from load_tests.picture import Line, chart
+from tests.cluster.boxes import Cluster, until
+from tests.cluster.callers import Lost, calling
+from tests.cluster.hosts import two_hosts, why_not
+
+THINKS_S = (2.0, 4.0)
+WARM_S = 8.0
+"""Not counted: sessions start at once and spread out with time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    what: str
+    seconds: float
+    setting: str
+    shared: str
+    source: str
+
+
+PACES = (
+    Pace("speech-to-text, an utterance", 0.483, "stt.options.utterance_s", "one after another", "Qwen3-ASR-1.7B on a Spark, 2.6 s long"),
+    Pace("language model, first word", 0.156, "llm.options.first_s", "all at once", "Nemotron voice blueprint, 64 streams, four H100"),
+    Pace("text-to-speech, a clause", 0.6, "tts.options.speech_s", "one after another", "Magpie TTS NIM on a Spark, a sentence"),
+)
+COMMON = (
+    "profile=fake",
+    "gateway.open_to_all=true",
+    "session.max_sessions=64",
+    "session.eager_sessions=0",
+    "stt.num_gpus=0.2",
+    "llm.num_gpus=0.5",
+    "tts.num_gpus=0.2",
+    *(f"{pace.setting}={pace.seconds}" for pace in PACES),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    nodes: int
+    sessions: int
+    turns: int
+    failed: int
+    p50_s: float
+    p95_s: float
+
+
+def main() -> None:
+    args = _arguments()
+    if reason := why_not():
+        sys.exit(reason)
+    _say(_paces())
+    rows = [*_measured(1, args.one, args.seconds), *_measured(2, args.two, args.seconds)]
+    lines = {f"{n} node{'s' * (n - 1)}": [(row.sessions, row.p95_s) for row in rows if row.nodes == n] for n in (1, 2)}
+    carried = {name: at_wait(line, args.p95) for name, line in lines.items()}
+    one, two = carried.values()
+    ratio = None if one is None or two is None else round(two / one, 2)
+    _say(f"sessions at a 95th percentile of {args.p95} s: {carried}, ratio {ratio}")
+    if args.out:
+        about = {"p95_s": args.p95, "carried": carried, "ratio": ratio}
+        args.out.write_text(json.dumps(_about() | about | {"rows": [asdict(row) for row in rows]}, indent=2) + "\n")
+        drawn = [Line(name, line) for name, line in lines.items()]
+        args.out.with_suffix(".svg").write_text(chart(drawn, "sessions (simulation: paced engines)", "p95 wait for the first sound in s"))
+
+
+def _arguments() -> argparse.Namespace:
+    def numbers(text: str) -> list[int]:
+        return [int(word) for word in text.split(",")]
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=40.0, help="of each row, besides warming up")
+    parser.add_argument("--p95", type=float, default=2.5, help="the wait, in seconds, at which sessions are compared")
+    parser.add_argument("--one", type=numbers, default=[3, 5, 7, 9], help="sessions on one node")
+    parser.add_argument("--two", type=numbers, default=[6, 10, 14, 18], help="sessions on two nodes")
+    parser.add_argument("--out", type=Path)
+    return parser.parse_args()
+
+
+def _measured(nodes: int, sessions: Sequence[int], seconds: float) -> list[Row]:
+    topology = "topology=two_sparks" if nodes == 2 else "topology=one_spark"
+    with two_hosts() as hosts, tempfile.TemporaryDirectory(prefix="tn") as folder:
+        cluster = Cluster(hosts, Path(folder), (topology, *COMMON))
+        cluster.start_head()
+        until((cluster.state(cluster.a) / "token").exists, "the head makes a token")
+        if nodes == 2:
+            cluster.start_other()
+        used = hosts.both[:nodes]
+        until(lambda: all(cluster.has_all_parts(host) for host in used), "all parts are there")
+        doors = [cluster.door(host) for host in used]
+        rows = [asyncio.run(_row(doors, count, seconds)) for count in sessions]
+        for host in reversed(used):
+            cluster.leave(host)
+    cluster.bury()
+    return rows
+
+
+async def _row(doors: list[str], sessions: int, seconds: float) -> Row:
+    waits: list[float] = []
+    ends = time.monotonic() + WARM_S + seconds
+    talks = [_talk(doors[n % len(doors)], random.Random(n), ends, seconds, waits) for n in range(sessions)]
+    failed = sum(await asyncio.gather(*talks))
+    cuts = statistics.quantiles(waits, n=20, method="inclusive")
+    row = Row(len(doors), sessions, len(waits), failed, round(statistics.median(waits), 3), round(cuts[18], 3))
+    said = f"{row.turns:4} turns, p50 {row.p50_s:.2f} s, p95 {row.p95_s:.2f} s, failed {row.failed}"
+    _say(f"{row.nodes} nodes {row.sessions:3} sessions: {said}")
+    return row
+
+
+async def _talk(door: str, chance: random.Random, ends: float, counted_s: float, waits: list[float]) -> int:
+    """Turns that failed."""
+    failed = 0
+    async with calling(door) as caller:
+        await asyncio.sleep(chance.uniform(0, THINKS_S[1]))
+        while (began := time.monotonic()) < ends:
+            try:
+                await caller.speaks()
+                await caller.gets("response.output_audio.delta")
+                if began > ends - counted_s:
+                    waits.append(time.monotonic() - began)
+                failed += (await caller.gets("response.done"))["response"]["status"] != "completed"
+            except Lost:
+                return failed + 1
+            await asyncio.sleep(chance.uniform(*THINKS_S))
+    return failed
+
+
+def at_wait(points: Sequence[tuple[float, float]], wait_s: float) -> float | None:
+    """The sessions at which the wait is first exceeded, on a straight line between points. None: outside of what was measured."""
+    for (few, low), (many, high) in itertools.pairwise(points):
+        if low <= wait_s < high:
+            return round(few + (many - few) * (wait_s - low) / (high - low), 2)
+    return None
+
+
+def _paces() -> str:
+    rows = [f"{pace.what:30} {pace.seconds:5.3f} s  {pace.shared:20} {pace.source}" for pace in PACES]
+    return "\n".join(["Simulated; the engines take:", *rows])
+
+
+def _about() -> dict[str, object]:
+    return {
+        "what": "simulation: fake engines that are paced, on a real cluster of two hosts made of namespaces",
+        "command": "python -m load_tests.bench.two_nodes " + shlex.join(sys.argv[1:]),
+        "machine": machine(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "paces": [asdict(pace) for pace in PACES],
+        "thinks_s": THINKS_S,
+    }
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""A session as it can be taken up by another connection: its settings and the items of its conversation, in the wire's own shape. Pure.
+
+The items are what `conversation.item.create` takes, so that taking a session up is nothing but creating them again. The sound of items is
+not part of it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from serve_app.core.items import Item
+from serve_app.realtime.render import item as rendered
+from serve_app.realtime.session_object import SessionObject
+
+LONGEST_BYTES = 256 * 1024
+"""Of one session, some hours of talk; the oldest items are left out beyond it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    session: dict[str, Any]
+    """As `SessionObject.kept` gives it."""
+    items: tuple[dict[str, Any], ...]
+    """The oldest first."""
+
+
+def packed(session: SessionObject, newest_first: Iterable[Item], most_bytes: int = LONGEST_BYTES) -> bytes:
+    items: list[dict[str, Any]] = []
+    settings = session.kept()
+    left = most_bytes - len(orjson.dumps(settings))
+    for one in newest_first:
+        item = rendered(one)
+        left -= len(orjson.dumps(item)) + 1
+        if left < 0:
+            break
+        items.append(item)
+    return orjson.dumps({"session": settings, "items": items[::-1]})
+
+
+def unpacked(data: bytes) -> Snapshot:
+    body = orjson.loads(data)
+    return Snapshot(body["session"], tuple(body["items"]))
+
+
+def creation(item: dict[str, Any]) -> bytes:
+    """The client's message that makes the item again."""
+    return orjson.dumps({"type": "conversation.item.create", "item": item})

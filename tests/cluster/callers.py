@@ -1,0 +1,90 @@
+"""Clients of the cluster: they stand on the outer network and speak with pauses of their own (no turn detection)."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+
+PATIENCE_S = 60.0
+SECOND = base64.b64encode(bytes(48_000)).decode()
+PUSH_TO_TALK = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
+
+
+class Lost(Exception):
+    """The connection is gone, or nobody answers on it."""
+
+
+class Caller:
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+
+    async def says(self) -> str:
+        """One spoken turn through all engines; the status of its response. Raises `Lost`."""
+        await self.speaks()
+        done = await self.gets("response.done")
+        return str(done["response"]["status"])
+
+    async def speaks(self) -> None:
+        """Does not wait for the answer."""
+        await self._send({"type": "input_audio_buffer.append", "audio": SECOND})
+        await self._send({"type": "input_audio_buffer.commit"})
+        await self._send({"type": "response.create"})
+
+    async def asks(self, text: str) -> None:
+        """A written turn, whose answer is as long as the text. Does not wait for it."""
+        item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+        await self._send({"type": "conversation.item.create", "item": item})
+        await self._send({"type": "response.create"})
+
+    async def gets(self, kind: str) -> dict[str, Any]:
+        """The next event of that kind. Raises `Lost`."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while (event := json.loads(await self._socket.recv()))["type"] != kind:
+                    pass
+        except (WebSocketException, TimeoutError) as error:
+            raise Lost(str(error)) from error
+        found: dict[str, Any] = event
+        return found
+
+    async def ended(self) -> int | None:
+        """The code with which the server closed."""
+        async with asyncio.timeout(PATIENCE_S):
+            await self._socket.wait_closed()
+        return self._socket.close_code
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        try:
+            await self._socket.send(json.dumps(message))
+        except WebSocketException as error:
+            raise Lost(str(error)) from error
+
+
+@asynccontextmanager
+async def calling(address: str, within_s: float = PATIENCE_S) -> AsyncIterator[Caller]:
+    """Raises `Lost` when nobody takes the call."""
+    try:
+        socket = await connect(f"ws://{address}/v1/realtime", max_size=None, proxy=None, open_timeout=within_s, ping_interval=None)
+    except (OSError, WebSocketException, TimeoutError) as error:
+        raise Lost(str(error)) from error
+    try:
+        caller = Caller(socket)
+        await caller.gets("session.created")
+        await caller._send({"type": "session.update", "session": PUSH_TO_TALK})
+        yield caller
+    finally:
+        await socket.close()
+
+
+async def a_turn(address: str, within_s: float = 5.0) -> bool:
+    """Whether a new client gets an answer there now."""
+    try:
+        async with asyncio.timeout(within_s), calling(address, within_s) as caller:
+            return await caller.says() == "completed"
+    except (Lost, TimeoutError):
+        return False

@@ -1,0 +1,170 @@
+"""Two hosts with fake engines: who runs where, and what is lost when something is lost."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from cluster.ports import named
+from tests.cluster.boxes import PARTS, PATIENCE_S, Cluster, until
+from tests.cluster.callers import Caller, Lost, a_turn, calling
+from tests.cluster.conftest import Stopwatch
+from tests.cluster.hosts import Host
+
+CUT_S = 10.0
+"""New sessions are accepted within this after a cut of the link, with the tuned health checks; here with the patience of a slow machine."""
+
+
+async def eventually(what: Callable[[], Awaitable[bool]], said: str) -> float:
+    """Seconds until it is true."""
+    began = time.monotonic()
+    while not await what():
+        if time.monotonic() - began > PATIENCE_S:
+            raise AssertionError(f"not within {PATIENCE_S:.0f} s: {said}")
+        await asyncio.sleep(0.1)
+    return time.monotonic() - began
+
+
+async def nothing_is_left(cluster: Cluster, *hosts: Host) -> None:
+    """Of sessions: no place, lease, utterance, call or socket."""
+    places = hosts or cluster.hosts.both
+    await asyncio.to_thread(until, lambda: not any(any(cluster.counts(host).values()) for host in places), "no session is left")
+    await asyncio.to_thread(until, lambda: not any(cluster.sockets(host) for host in places), "no socket is left")
+
+
+def test_each_host_has_one_of_each_part(cluster: Cluster, stopwatch: Stopwatch) -> None:
+    stopwatch.note("start of both hosts until all parts are on both", until(cluster.is_whole, "both hosts have all parts"))
+    status = cluster.status(cluster.b)
+    assert [node["replicas"] for node in status["nodes"]] == [dict.fromkeys(PARTS, 1)] * 2
+    assert status["application"] == "RUNNING"
+
+
+def test_every_open_port_is_in_the_table(whole: Cluster) -> None:
+    for host in whole.hosts.both:
+        unknown = [one for one in host.sockets() if one.listens and named(one.port) is None]
+        assert not unknown
+
+
+async def test_both_doors_lead_to_an_answer(whole: Cluster) -> None:
+    for host in whole.hosts.both:
+        assert await a_turn(whole.door(host), 30)
+    await nothing_is_left(whole)
+
+
+@pytest.mark.parametrize("part", ["SpeechToText", "LanguageModel", "TextToSpeech"])
+async def test_a_session_outlives_a_killed_replica_of_an_engine(part: str, whole: Cluster, stopwatch: Stopwatch) -> None:
+    async with calling(whole.gateway(whole.a)) as here, calling(whole.gateway(whole.b)) as there:
+        for caller in (here, there):
+            assert await caller.says() == "completed"
+        assert whole.b.kill(f"ServeReplica:sparkvox:{part}") == 1
+        for name, caller in (("on the other host", here), ("on its host", there)):
+            stopwatch.note(f"{part} killed: session {name} speaks again", await until_it_speaks(caller))
+    await nothing_is_left(whole)
+
+
+async def until_it_speaks(caller: Caller) -> float:
+    async def speaks() -> bool:
+        return await caller.says() == "completed"
+
+    return await eventually(speaks, "it speaks again")
+
+
+async def test_a_killed_gateway_takes_only_its_own_sessions(whole: Cluster, stopwatch: Stopwatch) -> None:
+    async with calling(whole.gateway(whole.a)) as here, calling(whole.gateway(whole.b)) as there:
+        assert await there.says() == "completed"
+        assert whole.b.kill("ServeReplica:sparkvox:Gateway") == 1
+        with pytest.raises(Lost):
+            await there.says()
+        assert await here.says() == "completed"
+        seconds = await eventually(lambda: a_turn(whole.door(whole.b)), "a new session")
+        stopwatch.note("gateway killed: a new session at its host's door", seconds)
+    await nothing_is_left(whole, whole.a)
+
+
+async def test_a_blip_of_the_link_ends_no_session(whole: Cluster) -> None:
+    async with calling(whole.gateway(whole.a)) as here, calling(whole.gateway(whole.b)) as there:
+        whole.hosts.cut()
+        await asyncio.sleep(1)  # the fault itself: as long as a cable takes to be put back
+        whole.hosts.mend()
+        for caller in (here, there):
+            await until_it_speaks(caller)
+    assert whole.is_whole()
+    await nothing_is_left(whole)
+
+
+async def test_a_cut_link_leaves_the_sessions_of_the_head_alone_and_the_other_host_comes_back(whole: Cluster, stopwatch: Stopwatch) -> None:
+    async with calling(whole.gateway(whole.a)) as here, calling(whole.gateway(whole.b)) as there:
+        assert await here.says() == await there.says() == "completed"
+        whole.hosts.cut()
+        began = time.monotonic()
+        stopwatch.note("link cut: the session at the head speaks again", await until_it_speaks(here))
+        await eventually(lambda: a_turn(whole.door(whole.a)), "a new session at the head's door")
+        stopwatch.note("link cut: a new session at the head's door", time.monotonic() - began)
+        await asyncio.to_thread(until, lambda: len(whole.status(whole.a)["nodes"]) == 1, "the other host counts as lost")
+        stopwatch.note("link cut: the other host counts as lost (asked every 4 s)", time.monotonic() - began)
+        whole.hosts.mend()
+        mended = time.monotonic()
+        await there.ended()
+        stopwatch.note("link mended: the lost host's session is told", time.monotonic() - mended)
+        assert await here.says() == "completed"
+        await asyncio.to_thread(until, whole.is_whole, "the other host is back")
+        stopwatch.note("link mended: the other host has all parts again", time.monotonic() - mended)
+        assert await here.says() == "completed"
+    await nothing_is_left(whole)
+
+
+async def test_a_killed_host_takes_only_its_own_sessions_and_joins_again_when_it_is_started(whole: Cluster, stopwatch: Stopwatch) -> None:
+    async with calling(whole.gateway(whole.a)) as here, calling(whole.gateway(whole.b)) as there:
+        assert await there.says() == "completed"
+        assert whole.b.kill("") > len(PARTS)
+        stopwatch.note("host killed: the session at the head speaks again", await until_it_speaks(here))
+        with pytest.raises(Lost):
+            await there.says()
+        stopwatch.note("host killed: a new session at the head's door", await eventually(lambda: a_turn(whole.door(whole.a)), "a session"))
+        whole.start_other()
+        stopwatch.note("host started again: it has all parts", await asyncio.to_thread(until, whole.is_whole, "it has joined"))
+        assert await here.says() == "completed"
+    await nothing_is_left(whole)
+
+
+async def test_a_host_that_leaves_ends_its_sessions_in_order_and_leaves_nothing(whole: Cluster, stopwatch: Stopwatch) -> None:
+    async with calling(whole.gateway(whole.a)) as here, calling(whole.gateway(whole.b)) as there:
+        assert await here.says() == await there.says() == "completed"
+        began = time.monotonic()
+        leaving = asyncio.create_task(asyncio.to_thread(whole.leave, whole.b))
+        assert await there.ended() in (1001, 1012)
+        stopwatch.note("leave: its session is told", time.monotonic() - began)
+        await leaving
+        stopwatch.note("leave: the node has ended", time.monotonic() - began)
+        assert not whole.b.processes()
+        assert await here.says() == "completed"
+    assert [node["address"] for node in whole.status(whole.a)["nodes"]] == [whole.a.inner]
+    await nothing_is_left(whole, whole.a)
+    whole.start_other()
+
+
+async def test_a_killed_head_comes_back_and_the_other_hosts_sessions_never_notice(whole: Cluster, stopwatch: Stopwatch) -> None:
+    async with calling(whole.gateway(whole.a)) as here, calling(whole.gateway(whole.b)) as there:
+        assert await here.says() == await there.says() == "completed"
+        assert whole.a.kill("gcs_server") == 1
+        began = time.monotonic()
+        with pytest.raises(Lost):
+            await here.gets("nothing")
+        stopwatch.note("head killed: the session at the other host speaks again", await until_it_speaks(there))
+        await eventually(lambda: a_turn(whole.door(whole.b)), "a new session at the other host's door")
+        stopwatch.note("head killed: a new session at the other host's door", time.monotonic() - began)
+        await asyncio.to_thread(until, whole.is_whole, "the head has all parts again")
+        stopwatch.note("head killed: both hosts have all parts again", time.monotonic() - began)
+        assert await there.says() == "completed"
+    await nothing_is_left(whole)
+
+
+def test_in_the_end_nothing_is_left_on_either_host(whole: Cluster, stopwatch: Stopwatch) -> None:
+    began = time.monotonic()
+    for host in (whole.b, whole.a):
+        whole.leave(host)
+        assert not host.processes()
+        assert host.run(["ls", "/dev/shm"], whole.environment(), 10).stdout == ""
+    stopwatch.note("both leave, the head last", time.monotonic() - began)
+    assert not [path for path in whole.folder.glob("*/node.json")]
