@@ -275,7 +275,7 @@ ASR_TINY = Artifact(
     files=(
         ArtifactFile(
             "asr-tiny-en.nemo",
-            "29b017ed0952081aeb4625eb1d18262d553dd2578f6125823b17aef7cc537740",
+            "7c3fc97e626f12eae6ce1d32768d9fbb64206ccadf33c8363e1f05da40b54873",
             3_235_840,
             (RepositoryFile("deployments/engines/test_models/asr-tiny-en.nemo"),),
         ),
