@@ -275,7 +275,7 @@ ASR_TINY = Artifact(
     files=(
         ArtifactFile(
             "asr-tiny-en.nemo",
-            "7c3fc97e626f12eae6ce1d32768d9fbb64206ccadf33c8363e1f05da40b54873",
+            "e312f32a8d460c963e37b56d88d0bc9107402208eaf97d35b4bf669c25a45d41",
             3_235_840,
             (RepositoryFile("deployments/engines/test_models/asr-tiny-en.nemo"),),
         ),

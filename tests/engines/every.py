@@ -1,6 +1,7 @@
 """Contract tests take every engine of a kind from the registry, so a new one cannot be left out."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from functools import cache
@@ -65,11 +66,11 @@ async def at_hand(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[An
 
 def warmed(kind: str, name: str, **options: Any) -> Any:
     """One engine for the whole run, because loading weights takes seconds. Not for engines that are bound to an event loop."""
-    return _warmed(kind, name, **{**SMALL.get(name, {}), **options})
+    return _warmed(kind, name, json.dumps({**SMALL.get(name, {}), **options}, sort_keys=True))
 
 
 @cache
-def _warmed(kind: str, name: str, **options: Any) -> Any:
-    engine = create(kind, name, **options)
+def _warmed(kind: str, name: str, options: str) -> Any:
+    engine = create(kind, name, **json.loads(options))
     asyncio.run(engine.warm())
     return engine

@@ -25,6 +25,8 @@ WORDS = {
 }
 """What is heard without help: the fourth says `Claude Code`."""
 CLAUDE = "I use Claude Code every day."
+BOOSTED = {"weight": 2.0}
+"""This model is so sure of `cloud` that NeMo's default weight of 1 leaves it."""
 
 
 @cache
@@ -36,7 +38,7 @@ def spoken(file: str) -> Pcm:
 
 
 def nemo(chunk_ms: int = 160) -> NemoRnnt:
-    engine: NemoRnnt = warmed("recogniser", "nemo-rnnt", model=MODEL, chunk_ms=chunk_ms, device="cpu")
+    engine: NemoRnnt = warmed("recogniser", "nemo-rnnt", model=MODEL, chunk_ms=chunk_ms, device="cpu", decoding=BOOSTED)
     return engine
 
 

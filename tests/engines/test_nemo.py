@@ -11,6 +11,7 @@ from serve_app.engines import HEARING_RATE, Due, Hints, Hypothesis
 from serve_app.errors import ArtifactMissing, EngineFailed, SettingsError
 from serve_app.listening import Listening
 from tests.engines.nemo import (
+    BOOSTED,
     CLAUDE,
     CODE,
     COMPUTING,
@@ -183,7 +184,7 @@ def test_a_prompt_boosts_its_phrases(prompt):
 
 
 def test_standing_phrases_are_boosted_in_every_stream():
-    engine = create("recogniser", "nemo-rnnt", model=MODEL, device="cpu", decoding={"phrases": ["Claude Code"]})
+    engine = create("recogniser", "nemo-rnnt", model=MODEL, device="cpu", decoding={"phrases": ["Claude Code"], **BOOSTED})
     asyncio.run(engine.warm())
     assert heard(engine, spoken(CODE)).text == CLAUDE
 

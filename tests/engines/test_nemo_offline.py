@@ -11,7 +11,7 @@ from deployments.engines.nemo_whole import hearing
 from serve_app.engines import HEARING_RATE, Due, Hints
 from serve_app.errors import EngineFailed, SettingsError
 from tests.engines.every import warmed
-from tests.engines.nemo import CLAUDE, CODE, COMPUTING, DRAGON, FRANCE, MODEL, SKY, WORDS, spoken
+from tests.engines.nemo import BOOSTED, CLAUDE, CODE, COMPUTING, DRAGON, FRANCE, MODEL, SKY, WORDS, spoken
 from tests.recordings import word_error_rate
 
 pytestmark = pytest.mark.weights
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.weights
 
 @pytest.fixture
 def offline():
-    return warmed("recogniser", "nemo-offline")
+    return warmed("recogniser", "nemo-offline", decoding=BOOSTED)
 
 
 def hear(engine, *files, hints=()):
