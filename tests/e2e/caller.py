@@ -46,6 +46,10 @@ class Caller:
         """The microphone never stops: before and after there is silence."""
         self._said.append(recording(name))
 
+    def is_silent(self, seconds: float) -> None:
+        """For at least so long before what is said next."""
+        self._said.append(np.zeros(int(seconds * RATE), np.int16))
+
     async def gets(self, kind: str) -> Event:
         async def found() -> Event:
             async with self._news:
