@@ -109,9 +109,10 @@ class RemoteSpeechToText:
         raise busy
 
     async def counts(self) -> dict[str, int]:
-        """Of all replicas together."""
-        every: list[dict[str, int]] = await answer(self._handle.broadcast("counts").results_async(), NEXT_S)
-        return {name: sum(counts[name] for counts in every) for name in every[0]} if every else {"sessions": 0, "utterances": 0}
+        """Of all replicas together; one that has just died holds nothing."""
+        answers = await answer(self._handle.broadcast("counts").results_async(return_exceptions=True), NEXT_S)
+        every: list[dict[str, int]] = [one for one in answers if not isinstance(one, BaseException)]
+        return {name: sum(counts[name] for counts in every) for name in ("sessions", "utterances")}
 
 
 class RemoteLanguageModel:
