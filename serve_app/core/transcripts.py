@@ -40,8 +40,9 @@ class Transcripts:
         self._expected[item_id] = _Expected(telling=known)
 
     def reveal(self, item_id: str) -> None:
-        """The client is told of it now."""
-        self._expected[item_id].telling = True
+        """The client is told of it now, if it is not done already."""
+        if item_id in self._expected:
+            self._expected[item_id].telling = True
 
     def drop(self, item_id: str) -> None:
         self._expected.pop(item_id, None)
