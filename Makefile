@@ -10,7 +10,7 @@ serve: setup
 test: lint
 	@scripts/check-browser
 	@$(BIN)/sparkvox models fetch
-	@$(BIN)/pytest $(ARGS)
+	@scripts/run-tests $(ARGS)
 
 lint: setup-test
 	@$(BIN)/ruff check .

@@ -26,7 +26,6 @@ def _nodes() -> Iterator[tuple[str, str]]:
     from ray import serve
     from ray.cluster_utils import Cluster
 
-    ray.shutdown()  # of what another folder's tests may have left in this process
     resources = {"num_cpus": 2, "object_store_memory": serving.OBJECT_STORE_BYTES}
     cluster = Cluster(initialize_head=True, head_node_args={**resources, "include_dashboard": False})
     try:

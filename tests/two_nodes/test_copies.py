@@ -11,9 +11,6 @@ from deployments.sessions import RemoteKeeper, Sessions
 from serve_app.kept import Copy
 from tests.deployments.conftest import PATIENCE_S, eventually
 
-# Ray leaves sockets of its own unclosed when several of its clusters are started in one process.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 
 class WatchedSessions(Sessions):
     async def place(self) -> tuple[str, int]:

@@ -12,9 +12,6 @@ from serve_app.errors import EngineBusy
 from tests.deployments.conftest import FAKE, PATIENCE_S
 from tests.deployments.watched import WatchedSpeechToText, WatchedTextToSpeech
 
-# Ray leaves sockets of its own unclosed when several of its clusters are started in one process.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 ROOM = 2
 LIGHT = {"num_cpus": 0.1}
 ON_BOTH: dict[str, Any] = {"num_replicas": 2, "max_replicas_per_node": 1, "max_ongoing_requests": 32, "ray_actor_options": LIGHT}

@@ -13,11 +13,7 @@ from serve_app.profiles import ROLE
 from serve_app.settings import Settings
 
 # Ray Serve's own modules, at their import.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    # Ray leaves sockets of its own unclosed when several of its clusters are started in one process.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 SMALL = {f"{part}.num_cpus": 0.05 for part in ("gateway", "stt", "llm", "tts")}
 GPUS = {"stt.num_gpus": 0.1, "tts.num_gpus": 0.1, "llm.num_gpus": 0.6}
