@@ -26,9 +26,9 @@ from serve_app.core.commands import Command, Tell, problem
 from serve_app.core.config import Config, ResponseRequest, ServerVad
 from serve_app.core.eager import EagerTurn
 from serve_app.core.items import FunctionCall, Kind, Message, Part, Role
+from serve_app.core.marks import Marks
 from serve_app.core.memory import Memory
 from serve_app.core.moments import Moments
-from serve_app.core.response import Marks
 from serve_app.core.responses import Responses
 from serve_app.core.transcripts import TranscriptEvent, Transcripts, audio_without_text
 
@@ -156,7 +156,7 @@ class Conversation:
         commands += [Tell(told.UtteranceStopped(item_id, event.end_s)), *self._commit(item_id, guessed)]
         failed = self._transcripts.commit(item_id)
         self._marks[item_id] = Marks(over_at=now, endpoint_s=event.end_s - event.last_speech_s)
-        commands += self._answer(item_id)
+        commands += self._answer(item_id, now)
         if failed is not None:
             return commands + self._transcript(failed, now)
         return commands + (self._settled(*self._eager.over(), now) if guessed else [])
@@ -170,7 +170,7 @@ class Conversation:
         self._barge_in.resumed(now)
         return self.responses.discard_draft()
 
-    def _answer(self, item_id: str) -> list[Command]:
+    def _answer(self, item_id: str, now: float) -> list[Command]:
         """The turn is over. A draft waits for the transcript, which says whether it answers it; otherwise the response is created now."""
         policy = self.config.turn_taking
         if policy is None or not policy.create_response or not self.config.responds or self.responses.default is not None:
@@ -178,7 +178,7 @@ class Conversation:
         if self.responses.draft is not None:
             self._eager.undecided = item_id
             return []
-        return self._respond(ResponseRequest(), self._marks[item_id], for_utterance=item_id)
+        return self._respond(ResponseRequest(), self._marks[item_id], now, for_utterance=item_id)
 
     def _commit(self, item_id: str, guessed: bool = False) -> list[Command]:
         self._utterance = None
@@ -253,36 +253,36 @@ class Conversation:
             commands += self._decide(text, marks, now)
         if not text.strip():
             commands += self.responses.complete_for(item_id)
-        return commands if self._transcripts.waiting else commands + self.responses.start_waiting(self.config)
+        return commands if self._transcripts.waiting else commands + self.responses.start_waiting(self.config, now)
 
     def _decide(self, text: str, marks: Marks, now: float) -> list[Command]:
         """The draft answers what was said, or another response is made."""
         answered = self._eager.answers(text)
         item_id, self._eager.undecided = self._eager.undecided, None
         if answered:
-            return self.responses.release_draft(marks, now)
+            return self.responses.release_draft(marks)
         return [*self.responses.discard_draft(), *self.responses.create(self.config, ResponseRequest(), marks, item_id)]
 
-    def _without_draft(self) -> list[Command]:
+    def _without_draft(self, now: float) -> list[Command]:
         """The response that would have been decided on with the transcript is made now, and the draft is forgotten."""
         item_id, self._eager.undecided = self._eager.undecided, None
         commands = self.responses.discard_draft()
-        return commands if item_id is None else commands + self._respond(ResponseRequest(), self._marks[item_id], for_utterance=item_id)
+        return commands + (self._respond(ResponseRequest(), self._marks[item_id], now, item_id) if item_id else [])
 
     # --- responses ----------------------------------------------------------------------------------------------------------------------
 
     def _response_asked(self, event: ev.ResponseAsked, now: float) -> list[Command]:
         if not self.config.responds:
             return [problem("A transcription session makes no responses.", "invalid_event", None, event.event_id)]
-        commands = [] if event.request.out_of_band else self._without_draft()
+        commands = [] if event.request.out_of_band else self._without_draft(now)
         if refusal := self.responses.refusal(event):
             return [*commands, refusal]
         pending = next(reversed(self._marks.values()), None)
-        return commands + self._respond(event.request, pending or Marks(over_at=now))
+        return commands + self._respond(event.request, pending or Marks(over_at=now), now)
 
-    def _respond(self, request: ResponseRequest, marks: Marks, for_utterance: str | None = None) -> list[Command]:
+    def _respond(self, request: ResponseRequest, marks: Marks, now: float, for_utterance: str | None = None) -> list[Command]:
         created = self.responses.create(self.config, request, marks, for_utterance)
-        return created if self._transcripts.waiting else created + self.responses.start_waiting(self.config)
+        return created if self._transcripts.waiting else created + self.responses.start_waiting(self.config, now)
 
     def _interrupt(self, now: float) -> list[Command]:
         """The user speaks: what is live stops, and what cannot have been played by now leaves the memory."""
@@ -346,7 +346,7 @@ class Conversation:
         silence = Message(self._new_id("item"), Role.USER, [Part(Kind.INPUT_AUDIO, "")])
         commands: list[Command] = [Tell(told.IdleTimedOut(silence.id, max(0.0, audio_s - silence_s), audio_s)), *self._append(note)]
         commands += [cmd.ForgetBuffer(), Tell(told.UtteranceCommitted(silence.id, self.memory.history.last_id)), *self._append(silence)]
-        return commands + (self._respond(ResponseRequest(), Marks(over_at=now)) if self.config.responds else [])
+        return commands + (self._respond(ResponseRequest(), Marks(over_at=now), now) if self.config.responds else [])
 
     def _append(self, item: Message) -> list[Command]:
         previous = self.memory.history.append(item)

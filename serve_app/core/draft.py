@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from serve_app.core.commands import Command, ReleaseReply, Tell
 from serve_app.core.items import History
+from serve_app.core.marks import Marks
 from serve_app.core.notifications import ItemAdded, ItemDone, Notification
-from serve_app.core.response import Marks, Response
+from serve_app.core.response import Response
 
 
 @dataclass(slots=True)
@@ -27,10 +28,10 @@ class Draft:
         self.held += [command.what for command in commands if isinstance(command, Tell)]
         return [command for command in commands if not isinstance(command, Tell)]
 
-    def release(self, history: History, marks: Marks, now: float) -> list[Command]:
+    def release(self, history: History, marks: Marks) -> list[Command]:
         """Its items join the history, after everything that is there."""
         last = history.last_id
-        self.response.adopt(history, marks, now)
+        self.response.adopt(history, marks)
         return [ReleaseReply(self.response.id), *(Tell(_after(last, what)) for what in self.held)]
 
 

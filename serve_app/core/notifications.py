@@ -109,14 +109,31 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """A step of a turn, in clock seconds. Steps of an answer that was drafted lie beside each other."""
+
+    name: str
+    """endpointing, transcription, first_token, first_clause or first_audio."""
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
 class Timings:
-    """Where a turn's time went; None where a step did not happen. Each counts from the end of the one before it."""
+    """Where a turn's time went; None where a step did not happen. The first four count from the end of the one before it, and add up to
+    what the speaker waited."""
 
     endpoint_s: float | None = None
     """From the last speech to the decision that the turn was over, in audio time."""
     transcript_s: float | None = None
     first_token_s: float | None = None
     first_audio_s: float | None = None
+    stages: tuple[Stage, ...] = ()
+    """Those that happened."""
+    speech_ended_at: float = 0.0
+    """Clock time of the last speech; of a response without an utterance when it was asked for."""
+    drafted: bool = False
+    """The answer was begun before the turn was over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from serve_app.core.commands import Command, Speak, StopReply, Tell
 from serve_app.core.config import Modality, ResponseRequest
 from serve_app.core.events import ClauseAudio, ClauseSpoken, ReplyFinished
 from serve_app.core.items import FunctionCall, History, Item, Kind, Message, Part, Role, Status
+from serve_app.core.marks import Marks
 from serve_app.core.notifications import (
     ArgumentsDone,
     ArgumentsGrew,
@@ -30,35 +31,9 @@ from serve_app.core.notifications import (
     ResponseView,
     TextDone,
     TextGrew,
-    Timings,
     Usage,
 )
 from serve_app.core.truncation import SpokenAudio
-
-
-@dataclass(slots=True)
-class Marks:
-    """Clock times of one turn, in seconds."""
-
-    over_at: float
-    """When the turn was decided to be over (or the response was asked for)."""
-    endpoint_s: float | None = None
-    transcript_at: float | None = None
-    first_token_at: float | None = None
-    first_audio_at: float | None = None
-
-    def timings(self) -> Timings:
-        heard = self.transcript_at if self.transcript_at is not None else self.over_at
-        return Timings(
-            self.endpoint_s,
-            _difference(self.transcript_at, self.over_at),
-            _difference(self.first_token_at, heard),
-            _difference(self.first_audio_at, self.first_token_at),
-        )
-
-
-def _difference(later: float | None, earlier: float | None) -> float | None:
-    return None if later is None or earlier is None else max(0.0, later - earlier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +100,11 @@ class Response:
         """The message's id and what was sent of its audio."""
         return (self._answer.item.id, self._answer.spoken) if self._answer else None
 
-    def adopt(self, history: History, marks: Marks, now: float) -> None:
-        """A draft becomes part of the conversation: its items move to `history`, its times count from now."""
-        if self.marks.first_token_at is not None:
-            marks.first_token_at = now
-        self.marks = marks
+    def adopt(self, history: History, marks: Marks) -> None:
+        """A draft becomes part of the conversation: its items move to `history`, its times stay."""
+        made = self.marks
+        marks.asked_at, marks.first_token_at, marks.first_clause_at = made.asked_at, made.first_token_at, made.first_clause_at
+        marks.drafted, self.marks = True, marks
         for item in self._history or ():
             history.append(item)
         self._history = history
@@ -146,7 +121,7 @@ class Response:
         answer = self._the_answer()
         answer.part.text = (answer.part.text or "") + delta
         commands.append(Tell(TextGrew(self._at(answer), self.manner.modality, delta)))
-        return commands + self._speak(answer.cutter.feed(delta))
+        return commands + self._speak(answer.cutter.feed(delta), now)
 
     def tool_call(self, index: int, name: str, arguments: str, now: float) -> list[Command]:
         if self.marks.first_token_at is None:
@@ -162,12 +137,12 @@ class Response:
             commands.append(Tell(ArgumentsGrew(At(self.id, call.id, output_index), call.call_id, arguments)))
         return commands
 
-    def finished(self, end: ReplyFinished) -> list[Command]:
+    def finished(self, end: ReplyFinished, now: float) -> list[Command]:
         """The model has written all; audio may still be on its way. Said twice it means nothing the second time."""
         if self._finished is not None:
             return []
         self._finished = end
-        commands = self._speak(self._answer.cutter.flush()) if self._answer else []
+        commands = self._speak(self._answer.cutter.flush(), now) if self._answer else []
         for output_index, call in self._calls.values():
             commands += self._close_call(output_index, call, Status.COMPLETED)
         return commands + self._complete_if_ready()
@@ -221,9 +196,11 @@ class Response:
             told.append(ItemAdded(deepcopy(item), self._history.append(item)))
         return [Tell(what) for what in told]
 
-    def _speak(self, clauses: list[str]) -> list[Command]:
+    def _speak(self, clauses: list[str], now: float) -> list[Command]:
         if self.manner.modality is not Modality.AUDIO:
             return []
+        if clauses and self.marks.first_clause_at is None:
+            self.marks.first_clause_at = now
         answer, commands = self._the_answer(), list[Command]()
         for text in clauses:
             number = len(answer.spoken.clauses)

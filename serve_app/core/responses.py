@@ -12,9 +12,10 @@ from serve_app.core.config import Config, ResponseRequest
 from serve_app.core.draft import Draft
 from serve_app.core.items import History, Item, ItemReference, Kind, Message, Part, Role
 from serve_app.core.language import Prompt
+from serve_app.core.marks import Marks
 from serve_app.core.memory import Memory
 from serve_app.core.prompts import chat_messages
-from serve_app.core.response import Manner, Marks, Response
+from serve_app.core.response import Manner, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,13 @@ class Responses:
         )
         return Response(self._new_id("resp"), request, manner, marks, history, self._new_id)
 
-    def start_waiting(self, config: Config) -> list[Command]:
+    def start_waiting(self, config: Config, now: float) -> list[Command]:
         """Every utterance has its text: the language model is asked for all that have waited."""
-        return [self._start(response, config) for response in self._live.values() if not response.started]
+        return [self._start(response, config, now) for response in self._live.values() if not response.started]
 
-    def _start(self, response: Response, config: Config, *said: Item) -> cmd.StartReply:
+    def _start(self, response: Response, config: Config, now: float, *said: Item) -> cmd.StartReply:
         """`said`: what comes after the history."""
-        response.started = True
+        response.started, response.marks.asked_at = True, now
         request = response.request
         instructions = config.instructions if request.instructions is None else request.instructions
         prompt = Prompt(
@@ -104,15 +105,15 @@ class Responses:
         response.for_utterance = item_id
         self.draft = Draft(response, item_id, text)
         said = Message(item_id, Role.USER, [Part(Kind.INPUT_AUDIO, text)])
-        return self.draft.hold([*response.created(), replace(self._start(response, config, said), held=True)])
+        return self.draft.hold([*response.created(), replace(self._start(response, config, now, said), held=True)])
 
-    def release_draft(self, marks: Marks, now: float) -> list[Command]:
+    def release_draft(self, marks: Marks) -> list[Command]:
         """The turn was confirmed: the draft is the default response."""
         draft, self.draft = self.draft, None
         assert draft is not None and self.default is None
         self.drafts = replace(self.drafts, released=self.drafts.released + 1)
         self.default = self._live[draft.response.id] = draft.response
-        return self._settle(draft.response, draft.release(self._memory.history, marks, now))
+        return self._settle(draft.response, draft.release(self._memory.history, marks))
 
     def discard_draft(self) -> list[Command]:
         """Nothing happened."""
@@ -141,7 +142,7 @@ class Responses:
             case ev.ReplyToolCall():
                 return response.tool_call(event.index, event.name, event.arguments, now)
             case ev.ReplyFinished():
-                return response.finished(event)
+                return response.finished(event, now)
             case ev.ReplyFailed():
                 return response.fail(event.reason)
 

@@ -183,9 +183,15 @@ class Wire:
             "first_token_ms": timings.first_token_s,
             "first_audio_ms": timings.first_audio_s,
         }
-        figures = {name: None if value is None else round(value * 1000, 1) for name, value in parts.items()}
+        figures = {name: None if value is None else _ms(value) for name, value in parts.items()}
         figures["total_ms"] = round(sum(value or 0.0 for value in figures.values()), 1) if timings.first_audio_s is not None else None
-        event["response"]["metadata"] = {**(event["response"]["metadata"] or {}), "sparkvox.timings": json.dumps(figures)}
+        stages = [[stage.name, *(_ms(at - timings.speech_ended_at) for at in (stage.start, stage.end))] for stage in timings.stages]
+        told_of = json.dumps({**figures, "drafted": timings.drafted, "stages": stages}, separators=(",", ":"))
+        event["response"]["metadata"] = {**(event["response"]["metadata"] or {}), "sparkvox.timings": told_of}
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)
 
 
 _KINDS = {

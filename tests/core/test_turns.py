@@ -148,7 +148,11 @@ def test_the_times_of_a_turn_add_up_from_the_last_speech_to_the_first_audio() ->
     talk.happens(ev.ReplyText(response_id, "Hello."), after=0.125)
     talk.happens(ev.ReplyFinished(response_id, "stop", 1, 1))
     talk.happens(ev.ClauseAudio(response_id, 0, 1.0), ev.ClauseSpoken(response_id, 0), after=0.5)
-    assert talk.told(told.ResponseDone)[0].response.timings == told.Timings(0.5, 0.25, 0.125, 0.5)
+    timings = talk.told(told.ResponseDone)[0].response.timings
+    assert (timings.endpoint_s, timings.transcript_s, timings.first_token_s, timings.first_audio_s) == (0.5, 0.25, 0.125, 0.5)
+    lengths = {stage.name: stage.end - stage.start for stage in timings.stages}
+    assert lengths == {"endpointing": 0.5, "transcription": 0.25, "first_token": 0.125, "first_clause": 0.0, "first_audio": 0.5}
+    assert timings.stages[0].start == timings.speech_ended_at and not timings.drafted
 
 
 def test_a_long_silence_after_an_answer_becomes_a_turn_and_the_agent_speaks() -> None:

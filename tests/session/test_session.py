@@ -278,7 +278,7 @@ async def test_timings_ride_in_the_metadata_of_a_client_that_asked() -> None:
     async with House(["Hi."]).session(timings=True) as line:
         line.speaks(1.0, silence_s=0.8)
         metadata = (await line.gets("response.done"))["response"]["metadata"]
-        assert '"endpoint_ms": 5' in metadata["sparkvox.timings"]
+        assert '"endpoint_ms":5' in metadata["sparkvox.timings"]
     async with House(["Hi."]).session() as line:
         line.speaks(1.0, silence_s=0.8)
         assert (await line.gets("response.done"))["response"]["metadata"] is None
