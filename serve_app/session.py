@@ -95,6 +95,7 @@ class Session:
         self._outbox = Outbox(transport.send, options.unsent_bytes, options.stalled_s)
         self._incoming = Incoming(self._wire, self._hearing, options.allowance, self.post, self._outbox.put)
         self._keeping = Keeping(options.life.keeper, begun, self._copied)
+        self._watcher = options.watch(begun.session_id)
         self._events: deque[ev.Event] = deque()
         self._posting = False
         self._responding: dict[str, Responding] = {}
@@ -134,6 +135,7 @@ class Session:
             if unwilling:
                 log.warning("session %s leaves work that does not end: %s", self._wire.session.id, unwilling)
         await self._dictation.close()
+        self._watcher.closed()
         await self._keeping.finish()
 
     def post(self, event: ev.Event) -> None:
@@ -144,8 +146,10 @@ class Session:
         self._posting, before = True, self._conversation.deadline
         try:
             while self._events:
-                event = self._events.popleft()
-                for command in self._conversation.handle(event, self._clock()):
+                event, now = self._events.popleft(), self._clock()
+                commands = self._conversation.handle(event, now)
+                self._watcher.saw(event, commands, now)
+                for command in commands:
                     self._perform(command)
                 if isinstance(event, LASTING):
                     self._keeping.changed()

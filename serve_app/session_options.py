@@ -7,6 +7,7 @@ from serve_app.life import Life
 from serve_app.limits import Allowance
 from serve_app.realtime.client_events import SessionUpdateBody
 from serve_app.realtime.session_object import Served
+from serve_app.watching import Watcher, Watchers
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +32,5 @@ class SessionOptions:
     """What an ephemeral key says of the session; for a transcription session with `transcription_only`."""
     allowance: Allowance = field(default_factory=Allowance)
     life: Life = field(default_factory=Life)
+    watch: Callable[[str], Watcher] = lambda session_id: Watchers()
+    """What looks on, for the session of this id."""

@@ -1,0 +1,49 @@
+from collections.abc import Sequence
+
+from serve_app.core import commands as cmd
+from serve_app.core import events as ev
+from serve_app.core.notifications import ResponseDone
+from serve_app.watching import Watchers
+from tests.session.line import House
+
+
+class Diary:
+    def __init__(self) -> None:
+        self.events: list[ev.Event] = []
+        self.commands: list[cmd.Command] = []
+        self.times: list[float] = []
+        self.closings = 0
+
+    def saw(self, event: ev.Event, commands: Sequence[cmd.Command], now: float) -> None:
+        assert not self.closings, "a session that is closed sees nothing"
+        self.events.append(event)
+        self.commands += commands
+        self.times.append(now)
+
+    def closed(self) -> None:
+        self.closings += 1
+
+
+async def test_those_who_watch_a_session_see_every_event_with_what_it_commands_until_it_is_closed() -> None:
+    first, second, watched = Diary(), Diary(), list[str]()
+
+    def watch(session_id: str) -> Watchers:
+        watched.append(session_id)
+        return Watchers(first, second)
+
+    house = House(["Hello."], ["Hi."])
+    async with house.session(watch=watch) as line:
+        line.speaks(1.0, silence_s=0.8)
+        await line.gets("response.done")
+    assert watched == [line.seen[0]["session"]["id"]]
+    assert [type(event) for event in first.events if isinstance(event, ev.SpeechStarted | ev.SpeechStopped)] == [
+        ev.SpeechStarted, ev.SpeechStopped
+    ]  # fmt: skip
+    assert [command.what.response.status for command in first.commands if _is_done(command)] == ["completed"]
+    assert first.times == sorted(first.times)
+    assert (first.events, first.closings) == (second.events, second.closings)
+    assert first.closings == 1
+
+
+def _is_done(command: cmd.Command) -> bool:
+    return isinstance(command, cmd.Tell) and isinstance(command.what, ResponseDone)
