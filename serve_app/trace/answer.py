@@ -27,6 +27,7 @@ class Answer:
         self._asked_at = ready_at
         self._steps: Steps | None = None
         self._chatting = False
+        self._written = False
 
     def text_known(self, at: float) -> None:
         self._ready_at = max(self._ready_at, at)
@@ -69,6 +70,7 @@ class Answer:
             self.chat.set_attribute("gen_ai.usage.cache_read.input_tokens", event.cached_tokens)
             self.chat.set_attribute("gen_ai.usage.output_tokens", event.reply_tokens)
             self.chat.set_attribute("gen_ai.response.finish_reasons", (event.finish,))
+            self._written = True
             self._chat_ends(now)
 
     def failed(self, reason: str, now: float) -> None:
@@ -92,12 +94,13 @@ class Answer:
         self.ends(now)
 
     def ends(self, now: float) -> None:
+        complete = self.plays_until is not None and now >= self.plays_until
         self.stopped(now)
         if self._steps is None:
             return
-        if self._steps.name == "first_clause":
+        if self._steps.name == "first_clause" and self._written:
             self._steps.name = "writing"  # text alone, or a call: nothing is spoken
-        complete = self._steps.name == "writing" or (self.plays_until is not None and now >= self.plays_until)
+            complete = True
         self._steps.end(now, {} if complete else {STOPPED: True})
         self.span.end(self._recorder.ns(now))
         self._steps = None
