@@ -41,7 +41,7 @@ class Gateway:
         self._leaving = leaving_with_the_replica(settings.session.drain_s)
         warm_s = settings.models.warm_s
         self._speech_to_text = RemoteSpeechToText(stt, warm_s)
-        self._text_to_speech = _text_to_speech(settings)(tts, warm_s)
+        self._text_to_speech = _begun_tracing(settings)(tts, warm_s)
         self._engines = Engines(
             voice_activity=create("voice_activity", settings.vad.engine, **settings.vad.options),
             turn_detector=create("turn_detector", settings.turn.engine, **settings.turn.options),
@@ -94,11 +94,13 @@ def _all(engines: Engines) -> tuple[Any, ...]:
     return (engines.voice_activity, engines.turn_detector, engines.speech_to_text, engines.language_model, engines.text_to_speech)
 
 
-def _text_to_speech(settings: Settings) -> type[RemoteTextToSpeech]:
+def _begun_tracing(settings: Settings) -> type[RemoteTextToSpeech]:
+    """What the gateway calls for itself, from now on, is in no trace; what speaks for its sessions is."""
     if settings.tracing.endpoint is None:
         return RemoteTextToSpeech
-    from deployments.tracing import TracedTextToSpeech
+    from deployments.tracing import TracedTextToSpeech, leave_out
 
+    leave_out()
     return TracedTextToSpeech
 
 

@@ -45,5 +45,20 @@ async def test_those_who_watch_a_session_see_every_event_with_what_it_commands_u
     assert first.closings == 1
 
 
+async def test_one_that_fails_sees_no_more_and_the_session_goes_on() -> None:
+    class Careless(Diary):
+        def saw(self, event: ev.Event, commands: Sequence[cmd.Command], now: float) -> None:
+            super().saw(event, commands, now)
+            raise ValueError("careless")
+
+    careless, careful = Careless(), Diary()
+    house = House(["Hello."], ["Hi."])
+    async with house.session(watch=lambda session_id: Watchers(careless, careful)) as line:
+        line.speaks(1.0, silence_s=0.8)
+        await line.gets("response.done")
+    assert (len(careless.events), careless.closings) == (1, 0)
+    assert len(careful.events) > 1 and careful.closings == 1
+
+
 def _is_done(command: cmd.Command) -> bool:
     return isinstance(command, cmd.Tell) and isinstance(command.what, ResponseDone)

@@ -89,7 +89,7 @@ class Recorded:
         for begins, ends in steps:
             covered += max(0.0, min(ends, end) - max(begins, reached))
             reached = max(reached, ends)
-        return 1 - covered / (end - start)
+        return 1 - covered / (end - start) if end > start else 0.0
 
     def times_of(self, span: ReadableSpan) -> tuple[float, float]:
         return self._s(span.start_time), self._s(span.end_time)
