@@ -47,7 +47,7 @@ class LookedOn:
 
     def handle(self, event: Event, now: float) -> list[Command]:
         self._now = now
-        for at, call in [one for one in self._timers if one[0] <= now]:
+        for _, call in [one for one in self._timers if one[0] <= now]:
             call()
         self._timers = [one for one in self._timers if one[0] > now]
         commands = self._conversation.handle(event, now)

@@ -15,6 +15,7 @@ from deployments.recognitions import RecordedEar, traced
 from deployments.tracing import UNRECORDED, Tracing, synthesis
 from serve_app.engines import Audio, Begin, Drop, End, Failed, Final, Guess, Guessed, HearingMessage, HearingResult, Sound, Speech
 from serve_app.errors import EngineGone, SettingsError
+from serve_app.serving import needed
 from serve_app.session_options import SessionOptions, as_it_is
 from serve_app.settings import Settings
 from serve_app.trace.export import environment
@@ -210,6 +211,12 @@ def test_on_every_process_is_told_where_spans_go_and_how_many() -> None:
     assert wanted["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] == "http://collector:4318/v1/traces"
     assert wanted["RAY_SERVE_TRACING_SAMPLING_RATIO"] == "0.25"
     assert wanted["OTEL_SERVICE_NAME"] == "sparkvox-gateway"
+
+
+def test_every_node_is_told_for_its_proxies_and_without_a_collector_none_is() -> None:
+    on, off = (Settings.of({"profile": "fake", **more}) for more in ({"tracing.endpoint": "http://collector:4318"}, {}))
+    assert environment(on.tracing, "sparkvox-proxy", 1.0).items() <= needed(on, "ray").items()
+    assert not [name for name in needed(off, "ray") if name.startswith("OTEL_") or "TRACING" in name]
 
 
 @pytest.mark.parametrize(("name", "value"), [("tracing.endpoint", "collector:4318"), ("tracing.ratio", "2")])
