@@ -85,7 +85,7 @@ def application(
         counts = await heard()
         return JSONResponse({"sessions": front.door.sessions.sessions, "leases": counts["sessions"], "utterances": counts["utterances"]})
 
-    keyed = [Middleware(KeyCheck, front.door.access)]
+    keyed = [Middleware(KeyCheck, front.door.access, front.door.sink)]
     table = [
         Route("/healthz", _healthy),
         Route("/readyz", ready),

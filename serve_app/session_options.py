@@ -34,3 +34,5 @@ class SessionOptions:
     life: Life = field(default_factory=Life)
     watch: Callable[[str], Watcher] = lambda session_id: Watchers()
     """What looks on, for the session of this id."""
+    no_ear: Callable[[], None] = lambda: None
+    """Told when the session cannot begin because speech-to-text has no place for it."""

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, Va
 
 from serve_app.errors import SettingsError
 from serve_app.layers import merged, nested, sentence, typed
+from serve_app.logs import LogSettings
 from serve_app.profiles import SPARK_PACKAGES, Profile, TopologyName, defaults
 
 log = logging.getLogger(__name__)
@@ -233,6 +234,7 @@ class Settings(Section):
     http: HttpSettings = HttpSettings()
     models: ModelSettings = ModelSettings()
     memory: MemorySettings = MemorySettings()
+    logs: LogSettings = LogSettings()
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
@@ -259,6 +261,7 @@ class Settings(Section):
 
 
 DEFAULT_MEMORY = MemorySettings()
+DEFAULT_LOGS = LogSettings()
 
 
 def known_settings(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
