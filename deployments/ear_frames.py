@@ -2,8 +2,8 @@
 
     kind (1 byte) | length of the utterance's name (1 byte) | name, UTF-8 | payload
 
-The payload of Audio is its samples, int16, little-endian; of Begin, Partial, Final and Failed JSON; of End and Drop nothing. `SUBPROTOCOL`
-names the version, so that two versions that meet refuse each other when they connect.
+The payload of Audio is its samples, int16, little-endian; of End the traceparent of what waits for the text; of Drop nothing; of the others
+JSON. `SUBPROTOCOL` names the version, so that two versions that meet refuse each other when they connect.
 """
 
 from dataclasses import asdict
@@ -14,8 +14,9 @@ import numpy as np
 import orjson
 
 from serve_app.engines import Audio, Begin, Drop, End, Failed, Final, Guess, Guessed, HearingMessage, HearingResult, Hints, Partial, Word
+from serve_app.work import Work
 
-SUBPROTOCOL = "sparkvox.ear.2"
+SUBPROTOCOL = "sparkvox.ear.3"
 
 
 class Kind(IntEnum):
@@ -40,12 +41,12 @@ def encode(message: HearingMessage | HearingResult) -> bytes:
             return _frame(Kind.BEGIN, utterance, orjson.dumps(asdict(hints)))
         case Audio(utterance, pcm):
             return _frame(Kind.AUDIO, utterance, pcm.astype("<i2", copy=False).tobytes())
-        case End(utterance):
-            return _frame(Kind.END, utterance)
+        case End(utterance, trace):
+            return _frame(Kind.END, utterance, trace.encode())
         case Drop(utterance):
             return _frame(Kind.DROP, utterance)
-        case Guess(utterance, at_s):
-            return _frame(Kind.GUESS, utterance, orjson.dumps({"at_s": at_s}))
+        case Guess(utterance, at_s, trace):
+            return _frame(Kind.GUESS, utterance, orjson.dumps({"at_s": at_s, "trace": trace}))
         case Guessed(utterance):
             return _frame(Kind.GUESSED, utterance, orjson.dumps(asdict(message)))
         case Partial(utterance, text, stable_chars):
@@ -74,7 +75,7 @@ def _decoded(kind: int, utterance: str, payload: bytes) -> HearingMessage | Hear
     if kind == Kind.AUDIO:
         return Audio(utterance, np.frombuffer(payload, "<i2").astype(np.int16, copy=False))
     if kind == Kind.END:
-        return End(utterance)
+        return End(utterance, payload.decode())
     if kind == Kind.DROP:
         return Drop(utterance)
     fields: dict[str, Any] = orjson.loads(payload)
@@ -84,11 +85,11 @@ def _decoded(kind: int, utterance: str, payload: bytes) -> HearingMessage | Hear
         case Kind.PARTIAL:
             return Partial(utterance, **fields)
         case Kind.FINAL:
-            return Final(**{**fields, "words": tuple(Word(**word) for word in fields["words"])})
+            return Final(**{**fields, "words": tuple(Word(**word) for word in fields["words"]), "work": Work(**fields["work"])})
         case Kind.GUESS:
             return Guess(utterance, **fields)
         case Kind.GUESSED:
-            return Guessed(**fields)
+            return Guessed(**{**fields, "work": Work(**fields["work"])})
         case Kind.FAILED:
             return Failed(utterance, **fields)
     raise BadFrame(f"kind {kind} is unknown")

@@ -1,6 +1,7 @@
 """The gateway's routes: the websocket, the page, and what tells how the server is."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from serve_app.http.routes import Api, routes, unknown
 from serve_app.limits import LimitReached
 from serve_app.realtime.client_events import SessionUpdateBody
 from serve_app.session import SessionOptions, drive
+from serve_app.session_options import Watched, as_it_is
 from serve_app.settings import Settings
 
 WEB = Path(__file__).parent.parent / "serve_app" / "web"
@@ -35,6 +37,8 @@ class Front:
     options: SessionOptions
     settings: Settings
     door: Door
+    watched: Callable[[Mapping[str, str]], AbstractContextManager[Watched]] = lambda headers: nullcontext(as_it_is)
+    """Around a session, whose request has those headers."""
 
     async def realtime(self, socket: WebSocket) -> None:
         """Accepts before it refuses: a client sees why only then."""
@@ -45,8 +49,8 @@ class Front:
         transport = SocketTransport(socket, self.settings.session.max_message_bytes)
         caller = caller_of(socket.scope)
         try:
-            with self.door.session(caller):
-                await drive(transport, self.engines, self._asked(socket))
+            with self.door.session(caller), self.watched(socket.headers) as watched:
+                await drive(transport, self.engines, watched(self._asked(socket)))
         except Refused as refused:
             await refuse(transport, str(refused))
         except LimitReached as reached:

@@ -1,6 +1,7 @@
 """The ingress: sessions live here, beside the two small engines that every frame passes; the others are reached through handles."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from starlette.applications import Starlette
@@ -47,7 +48,7 @@ class Gateway:
         self._leaving = leaving_with_the_replica(settings.session.drain_s)
         warm_s = settings.models.warm_s
         self._speech_to_text = RemoteSpeechToText(stt, warm_s)
-        self._text_to_speech = RemoteTextToSpeech(tts, warm_s)
+        self._text_to_speech = _text_to_speech(settings)(tts, warm_s)
         self._engines = Engines(
             voice_activity=create("voice_activity", settings.vad.engine, **settings.vad.options),
             turn_detector=create("turn_detector", settings.turn.engine, **settings.turn.options),
@@ -67,6 +68,10 @@ class Gateway:
     def __serve_build_asgi_app__(self) -> Starlette:
         """Serve calls this after the constructor, where the handles are known (`serve.ingress()` without an application)."""
         front = Front(self._engines, self._options(), self._settings, self._door)
+        if self._settings.tracing.endpoint is not None:
+            from deployments.tracing import Tracing
+
+            front = replace(front, watched=Tracing(self._settings.llm.engine).session)
         return application(front, self._ready, self._speech_to_text.counts)
 
     def record_autoscaling_stats(self) -> dict[str, float]:
@@ -98,6 +103,14 @@ class Gateway:
 
 def _all(engines: Engines) -> tuple[Any, ...]:
     return (engines.voice_activity, engines.turn_detector, engines.speech_to_text, engines.language_model, engines.text_to_speech)
+
+
+def _text_to_speech(settings: Settings) -> type[RemoteTextToSpeech]:
+    if settings.tracing.endpoint is None:
+        return RemoteTextToSpeech
+    from deployments.tracing import TracedTextToSpeech
+
+    return TracedTextToSpeech
 
 
 def leaving_with_the_replica(within_s: float) -> Leaving:

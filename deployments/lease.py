@@ -24,6 +24,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from deployments.ear_frames import SUBPROTOCOL, decode, encode
+from deployments.recognitions import RecordedEar, traced
 from serve_app.engines import Begin, Drop, Ear, Failed, Final, HearingMessage, HearingResult, SpeechToText
 from serve_app.errors import EngineBusy, EngineGone
 
@@ -129,7 +130,7 @@ class EarServer:
         if held is None or held.talk is not None:  # ended, or taken by another, during the handshake
             return
         held.talk = asyncio.current_task()
-        ear = await self._speech_to_text.open(held.session_id)
+        ear = RecordedEar(await self._speech_to_text.open(held.session_id), held.session_id)
         try:
             await _until_one_ends(_read(connection, ear, held), _write(connection, ear, held))
         finally:
@@ -244,7 +245,7 @@ class LeasedEar:
     def send(self, message: HearingMessage) -> None:
         if self._lost is not None:
             raise self._lost
-        frame = encode(message)
+        frame = encode(traced(message))
         self._unsent_bytes += len(frame)
         if self._unsent_bytes > MAX_UNSENT_BYTES:
             self._lose("it does not read its audio")

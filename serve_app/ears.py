@@ -5,6 +5,7 @@ one session does cannot harm another: each has bounds on what it may store, and 
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from serve_app.engines import (
     Pcm,
 )
 from serve_app.errors import EngineGone
+from serve_app.work import NO_WORK, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Utterance:
     ended: bool = False
     guess_at_s: float | None = None
     """A guess is wanted, by this name."""
+    asked_at: float = 0.0
+    """Clock time at which the guess was, or the text."""
     said: tuple[str, int] = ("", 0)
     """Text and stable characters of the last partial: the same one is not sent twice."""
 
@@ -124,16 +128,16 @@ class SessionEar:
         self.unread.clear()
         self._leave()
 
-    def guess(self, utterance: Utterance, at_s: float, samples: int, answer: Hypothesis | Exception) -> None:
+    def guess(self, utterance: Utterance, at_s: float, samples: int, answer: Hypothesis | Exception, work: Work = NO_WORK) -> None:
         """What its first `samples` say. A guess that fails fails the utterance: perhaps somebody takes it for the end and asks no more."""
         if self.open.get(utterance.name) is not utterance:
             return
         if isinstance(answer, Exception):
             self._finish(utterance, Failed(utterance.name, str(answer) or type(answer).__name__))
         else:
-            self._tell(Guessed(utterance.name, answer.text, at_s, samples / HEARING_RATE))
+            self._tell(Guessed(utterance.name, answer.text, at_s, samples / HEARING_RATE, work))
 
-    def answer(self, utterance: Utterance, last: bool, answer: Hypothesis | Exception) -> None:
+    def answer(self, utterance: Utterance, last: bool, answer: Hypothesis | Exception, work: Work = NO_WORK) -> None:
         """What a step gave for it; nothing happens when it was dropped meanwhile."""
         if self.open.get(utterance.name) is not utterance:
             return
@@ -141,7 +145,7 @@ class SessionEar:
             self._finish(utterance, Failed(utterance.name, str(answer) or type(answer).__name__))
         elif last:
             audio_s = utterance.samples / HEARING_RATE
-            self._finish(utterance, Final(utterance.name, answer.text, audio_s, answer.words, answer.language))
+            self._finish(utterance, Final(utterance.name, answer.text, audio_s, answer.words, answer.language, work))
         elif (said := (answer.text, answer.stable_chars)) != utterance.said:
             utterance.said = said
             self._tell(Partial(utterance.name, *said))
@@ -160,10 +164,10 @@ class SessionEar:
             case Audio():
                 self._add(utterance, message.pcm)
             case Guess():
-                utterance.guess_at_s = message.at_s
+                utterance.guess_at_s, utterance.asked_at = message.at_s, time.monotonic()
                 self._owner.consider(utterance)
             case End():
-                utterance.ended = True
+                utterance.ended, utterance.asked_at = True, time.monotonic()
                 self._owner.consider(utterance)
 
     def _add(self, utterance: Utterance, pcm: Pcm) -> None:

@@ -24,6 +24,7 @@ from serve_app.core.language import Prompt as Prompt
 from serve_app.core.language import Tool as Tool
 from serve_app.core.language import ToolCall as ToolCall
 from serve_app.core.language import Word as Word
+from serve_app.work import NO_WORK, Work
 
 Pcm = npt.NDArray[np.int16]
 """Mono samples, shape [n], int16."""
@@ -68,10 +69,6 @@ class TurnDetector(Engine, Protocol):
 # --- speech-to-text ---------------------------------------------------------------------------------------------------------------------
 
 
-
-
-
-
 @dataclass(frozen=True, slots=True)
 class Begin:
     """An utterance starts; its audio follows."""
@@ -91,6 +88,8 @@ class End:
     """All audio was sent: answer with one `Final` or `Failed`."""
 
     utterance: str
+    trace: str = ""
+    """The traceparent of what waits for the answer; empty: nothing is traced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +106,7 @@ class Guess:
     utterance: str
     at_s: float
     """Names the guess; comes back with it."""
+    trace: str = ""
 
 
 HearingMessage = Begin | Audio | End | Drop | Guess
@@ -131,6 +131,7 @@ class Final:
     words: tuple[Word, ...] = ()
     """Empty when the engine has no word times."""
     language: str | None = None
+    work: Work = field(default=NO_WORK, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,7 @@ class Guessed:
     text: str
     at_s: float
     audio_s: float
+    work: Work = field(default=NO_WORK, compare=False)
 
 
 HearingResult = Partial | Final | Failed | Guessed
@@ -207,14 +209,6 @@ class Recogniser(Engine, Protocol):
 
 
 # --- language model ---------------------------------------------------------------------------------------------------------------------
-
-
-
-
-
-
-
-
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ What one session does cannot harm another: each has bounds on what it may store,
 
 import asyncio
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -105,19 +106,20 @@ class Listening:
             pcm = np.concatenate(utterance.chunks) if utterance.chunks else NO_PCM
             guess_at_s, utterance.guess_at_s = utterance.guess_at_s, None
             if guess_at_s is not None and not utterance.ended:
-                batch.append(Task(utterance, Due(None, pcm, True), guess_at_s, utterance.samples))
+                batch.append(Task(utterance, Due(None, pcm, True), guess_at_s, utterance.samples, utterance.asked_at))
                 self.consider(utterance)
                 continue
             utterance.chunks, utterance.new_samples = [], 0
-            batch.append(Task(utterance, Due(utterance.stream, pcm, utterance.ended)))
+            batch.append(Task(utterance, Due(utterance.stream, pcm, utterance.ended), asked_at=utterance.asked_at))
         return batch
 
     async def _step(self, batch: list[Task]) -> None:
-        loop = asyncio.get_running_loop()
+        loop, began = asyncio.get_running_loop(), time.monotonic()
         try:
             answers = await loop.run_in_executor(self._worker, step_all, self._recogniser, batch)
         except Exception as error:
             log.exception("a step of %d utterances failed", len(batch))
             answers = [error] * len(batch)
+        step_s = time.monotonic() - began
         for task, answer in zip(batch, answers, strict=True):
-            task.answer(answer)
+            task.answer(answer, began, step_s, len(batch))

@@ -7,6 +7,7 @@ One that waits for its answer holds up no other. Bounds, partials that replace e
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -15,6 +16,7 @@ from serve_app.ears import Limits, SessionEar, Utterance
 from serve_app.engines import Engine, Hints, Hypothesis, Pcm, Recogniser
 from serve_app.errors import EngineBusy, SparkvoxError
 from serve_app.listening import Listening
+from serve_app.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -103,12 +105,13 @@ class ListeningApart:
                 task.cancel()
 
     async def _guess(self, utterance: Utterance, heard: list[Pcm], at_s: float) -> None:
+        asked_at = utterance.asked_at
         answer = await self._transcribed(utterance, _all(heard), lambda _: None)
-        utterance.ear.guess(utterance, at_s, sum(map(len, heard)), answer)
+        utterance.ear.guess(utterance, at_s, sum(map(len, heard)), answer, Work(step_s=time.monotonic() - asked_at))
 
     async def _hear(self, utterance: Utterance, audio: asyncio.Queue[Pcm | None]) -> None:
         answer = await self._transcribed(utterance, _until_none(audio), lambda said: _partial(utterance, said))
-        utterance.ear.answer(utterance, True, answer)
+        utterance.ear.answer(utterance, True, answer, Work(step_s=time.monotonic() - utterance.asked_at))
 
     async def _transcribed(
         self, utterance: Utterance, audio: AsyncIterator[Pcm], tell: Callable[[Hypothesis], None]

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from serve_app.section import Section
 
 OURS = ("serve_app", "deployments", "cluster", "patches")
 """Packages, whose modules log under their own names."""
@@ -25,9 +25,7 @@ FIELDS = "sparkvox_fields"
 _ABOUT: ContextVar[Mapping[str, str]] = ContextVar("sparkvox_log_about", default={})  # noqa: B039  # never changed, only replaced
 
 
-class LogSettings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class LogSettings(Section):
     format: Literal["text", "json"] = "text"
     """Of the replicas' logs and of Serve's own: lines for people, or one JSON object a line."""
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -24,12 +24,12 @@ from serve_app.errors import SettingsError, SparkvoxError
 from serve_app.free_ports import free_or_fail, free_port
 from serve_app.kernel_caches import kernel_caches
 from serve_app.settings import Settings
+from serve_app.trace.export import environment
 
 APPLICATION = "sparkvox"
 POLL_S = 0.5
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
 """The least sensible: audio and text go by value, nothing by reference."""
-
 
 HAPROXY_PORTS = {
     "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": 8500,
@@ -113,7 +113,7 @@ def needed(settings: Settings, proxy: str) -> dict[str, str]:
         wanted["RAY_SERVE_LOG_ENCODING"] = "JSON"  # of Serve's own parts; replicas are told by the application
     if settings.models.cache is not None:
         wanted[CACHE_VARIABLE] = str(settings.models.cache)
-    return wanted
+    return wanted | environment(settings.tracing, "sparkvox-proxy", settings.tracing.ratio)
 
 
 def built(settings: Settings) -> Any:

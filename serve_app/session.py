@@ -151,7 +151,8 @@ class Session:
                 commands = self._conversation.handle(event, now)
                 self._watcher.saw(event, commands, now)
                 for command in commands:
-                    self._perform(command)
+                    with self._options.during(command):
+                        self._perform(command)
                 if isinstance(event, LASTING):
                     self._keeping.changed()
         finally:

@@ -1,13 +1,19 @@
 """What one session is given beside its engines."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
+from serve_app.core.commands import Command
 from serve_app.life import Life
 from serve_app.limits import Allowance
 from serve_app.realtime.client_events import SessionUpdateBody
 from serve_app.realtime.session_object import Served
 from serve_app.watching import Watcher, Watchers
+
+NOTHING = nullcontext()
+Watched = Callable[["SessionOptions"], "SessionOptions"]
+"""Makes of a session's options those of one that is looked on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +42,9 @@ class SessionOptions:
     """What looks on, for the session of this id."""
     no_ear: Callable[[], None] = lambda: None
     """Told when the session cannot begin because speech-to-text has no place for it."""
+    during: Callable[[Command], AbstractContextManager[None]] = lambda command: NOTHING
+    """In which a command is performed. What is begun within it inherits its context variables: so a trace comes to the engines."""
+
+
+def as_it_is(options: SessionOptions) -> SessionOptions:
+    return options

@@ -13,12 +13,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
 
 from serve_app.errors import SettingsError
 from serve_app.layers import merged, nested, sentence, typed
 from serve_app.logs import LogSettings
 from serve_app.profiles import SPARK_PACKAGES, Profile, TopologyName, defaults
+from serve_app.section import Section
+from serve_app.tracing_settings import TracingSettings
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +28,6 @@ Named = TypeVar("Named", Profile, TopologyName)
 
 MAX_APPEND_BYTES = 20 * 1024 * 1024
 """15 MiB of audio in base64: the most that the Realtime protocol allows in one append."""
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _listed(value: Any) -> Any:
@@ -235,6 +233,7 @@ class Settings(Section):
     models: ModelSettings = ModelSettings()
     memory: MemorySettings = MemorySettings()
     logs: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from serve_app.ears import Utterance
 from serve_app.engines import Due, Hypothesis, Recogniser
 from serve_app.errors import EngineFailed
+from serve_app.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +19,15 @@ class Task:
     """The step is taken on a copy of the stream: this is a guess, of that name."""
     samples: int = 0
     """Of the whole utterance, when the guess was taken."""
+    asked_at: float = 0.0
 
-    def answer(self, answer: Hypothesis | Exception) -> None:
-        ear = self.utterance.ear
+    def answer(self, answer: Hypothesis | Exception, began: float, step_s: float, batch: int) -> None:
+        ear, work = self.utterance.ear, Work(max(0.0, began - self.asked_at), step_s, batch)
         if self.guess_at_s is not None:
-            ear.guess(self.utterance, self.guess_at_s, self.samples, answer)
+            ear.guess(self.utterance, self.guess_at_s, self.samples, answer, work)
             return
         self.utterance.stream = self.due.stream
-        ear.answer(self.utterance, self.due.last, answer)
+        ear.answer(self.utterance, self.due.last, answer, work)
 
 
 def step_all(recogniser: Recogniser, batch: list[Task]) -> Sequence[Hypothesis | Exception]:

@@ -25,6 +25,7 @@ from serve_app.cache import CACHE_VARIABLE
 from serve_app.errors import SettingsError
 from serve_app.life import REPLACED_S
 from serve_app.settings import GatewaySettings, Placement, Settings
+from serve_app.trace.export import environment
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ CADENCE: dict[str, Any] = {"look_back_period_s": 11.0, "upscale_delay_s": 2.0, "
 """Ray 2.60 warns of a shorter period; how often figures are taken and sent in it is said in serving.py."""
 QUEUED_TOKENS = 16_384
 """Of prompts that wait for their first token in one replica: some seconds of reading on a Spark."""
+SERVICES = {SpeechToText: "speech-to-text", LanguageModel: "language-model", TextToSpeech: "text-to-speech"}
+"""What their traces are named."""
 SPARE = 16
 """Calls beside the sessions: probes and counts. Serve lets no more in than it is told, and we refuse with a reason before it is reached."""
 
@@ -76,7 +79,7 @@ def _gateway(settings: Settings) -> serve.Deployment:
         serve.ingress()(Gateway),
         name="Gateway",
         max_ongoing_requests=settings.session.max_sessions * 4 + SPARE,
-        ray_actor_options={"num_cpus": settings.gateway.num_cpus, **_where(settings.gateway), **_environment(settings)},
+        ray_actor_options={"num_cpus": settings.gateway.num_cpus, **_where(settings.gateway), **_environment(settings, "gateway")},
         logging_config=_logging(settings),
         **_life(settings),
         **_replicas(settings.gateway, by_sessions(settings.session.max_sessions)),
@@ -91,7 +94,7 @@ def _sessions(settings: Settings) -> serve.Deployment:
         num_replicas=settings.session.copies,
         max_replicas_per_node=1 if settings.session.copies > 1 else None,
         max_ongoing_requests=settings.session.max_sessions * settings.gateway.replicas + SPARE,
-        ray_actor_options={"num_cpus": 0},
+        ray_actor_options={"num_cpus": 0, **_variables(environment(settings.tracing, "sparkvox-sessions"))},
         logging_config=_logging(settings),
         **LIFE,
     )
@@ -115,7 +118,7 @@ def _deployment(
         kind,
         name=kind.__name__,
         max_ongoing_requests=max_ongoing_requests or placement.max_ongoing,
-        ray_actor_options={**resources, **_environment(settings)},
+        ray_actor_options={**resources, **_environment(settings, SERVICES[kind])},
         logging_config=_logging(settings),
         **_life(settings),
         **_replicas(placement, policy),
@@ -161,11 +164,20 @@ def by_work(calls: float, tokens: float | None = None) -> AutoscalingPolicy:
     return AutoscalingPolicy(policy_function="cluster.scaling:ByWork", policy_kwargs=kwargs)
 
 
-def _environment(settings: Settings) -> dict[str, Any]:
-    """Only where something differs: a process with variables of its own cannot be started beforehand, which costs seconds."""
-    if settings.models.cache is None:
-        return {}
-    return {"runtime_env": {"env_vars": {CACHE_VARIABLE: str(settings.models.cache)}}}
+def _environment(settings: Settings, service: str) -> dict[str, Any]:
+    """Only where something differs: a process with variables of its own cannot be started beforehand, which costs seconds.
+
+    What others do for a gateway is recorded with what it does; nothing that begins there is.
+    """
+    ratio = settings.tracing.ratio if service == "gateway" else 0.0
+    wanted = environment(settings.tracing, f"sparkvox-{service}", ratio)
+    if settings.models.cache is not None:
+        wanted[CACHE_VARIABLE] = str(settings.models.cache)
+    return _variables(wanted)
+
+
+def _variables(wanted: dict[str, str]) -> dict[str, Any]:
+    return {"runtime_env": {"env_vars": wanted}} if wanted else {}
 
 
 def _say_without_haproxy() -> None:

@@ -3,18 +3,26 @@ import pytest
 
 from deployments.ear_frames import BadFrame, decode, encode
 from serve_app.engines import Audio, Begin, Drop, End, Failed, Final, Guess, Guessed, Hints, Partial, Word
+from serve_app.work import Work
 
 
 @pytest.mark.parametrize(
     "message",
     [
         Begin("u", Hints("kn", "a talk about ships", ("keel",), ("kn", "hi"))), End("u"), Drop("ü"), Guess("u", 1.25),
+        End("u", "00-1-2-01"), Guess("u", 1.25, "00-1-2-01"),
         Partial("u", "café", 3), Final("u", "one", 0.5, (Word("one", 0.0, 0.4),), "en"), Guessed("u", "one", 1.25, 0.5),
         Failed("u", "broken"),
     ],
 )  # fmt: skip
 def test_every_message_comes_out_as_it_went_in(message: object) -> None:
     assert decode(encode(message)) == message  # type: ignore[arg-type]
+
+
+def test_where_the_time_went_comes_out_as_it_went_in() -> None:
+    work = Work(0.1, 0.2, 3)
+    for message in (Final("u", "one", 0.5, work=work), Guessed("u", "one", 1.25, 0.5, work)):
+        assert decode(encode(message)).work == work  # type: ignore[union-attr]
 
 
 def test_samples_come_out_as_they_went_in() -> None:
