@@ -1,5 +1,6 @@
 """Who may come in. Decides at once, from what is known, so that two who come together cannot both take the last place."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from serve_app.access import Access, Caller
+from serve_app.engine_queues import EngineQueues
 from serve_app.errors import SettingsError, SparkvoxError
 from serve_app.limits import Allowance, Allowances, LimitReached
 from serve_app.pressure import Shedding
@@ -49,11 +51,13 @@ class Door:
     requests: Admission
     audio: Allowances
     shedding: Shedding = field(default_factory=Shedding)
+    queues: EngineQueues = field(default_factory=lambda: EngineQueues(limit_s=0.5))
 
     @classmethod
     def of(cls, settings: Settings, access: Access) -> "Door":
         places = Admission(settings.session.max_sessions), Admission(settings.http.max_requests)
-        return cls(access, *places, Allowances(settings.gateway.max_audio_s_a_minute))
+        audio, queues = Allowances(settings.gateway.max_audio_s_a_minute), EngineQueues(settings.session.eager_wait_s)
+        return cls(access, *places, audio, queues=queues)
 
     @contextmanager
     def session(self, caller: Caller) -> Iterator[None]:
@@ -62,6 +66,10 @@ class Door:
             raise Refused(f"memory is short here ({self.shedding.why}); please try again later")
         with self.sessions.session(caller.key.digest, caller.key.limits.sessions):
             yield
+
+    def eager(self, most: int) -> bool:
+        """Whether there is room now for answers that may be thrown away; `most`: up to how many sessions."""
+        return self.shedding.speculates and self.sessions.sessions <= most and self.queues.room(time.monotonic())
 
     def allowance(self, caller: Caller) -> Allowance:
         """Of audio."""
