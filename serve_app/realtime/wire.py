@@ -186,7 +186,8 @@ class Wire:
         figures = {name: None if value is None else _ms(value) for name, value in parts.items()}
         figures["total_ms"] = round(sum(value or 0.0 for value in figures.values()), 1) if timings.first_audio_s is not None else None
         stages = [[stage.name, *(_ms(at - timings.speech_ended_at) for at in (stage.start, stage.end))] for stage in timings.stages]
-        told_of = json.dumps({**figures, "drafted": timings.drafted, "stages": stages}, separators=(",", ":"))
+        saved_ms = None if timings.saved_s is None else _ms(timings.saved_s)
+        told_of = json.dumps({**figures, "drafted": timings.drafted, "saved_ms": saved_ms, "stages": stages}, separators=(",", ":"))
         event["response"]["metadata"] = {**(event["response"]["metadata"] or {}), "sparkvox.timings": told_of}
 
 
