@@ -1,5 +1,6 @@
 """Who may come in. Decides at once, from what is known, so that two who come together cannot both take the last place."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from serve_app.access import Access, Caller
+from serve_app.engine_queues import EngineQueues
 from serve_app.errors import SettingsError, SparkvoxError
 from serve_app.limits import Allowance, Allowances, LimitReached
 from serve_app.measures import NOWHERE, REFUSALS, Sink
@@ -53,13 +55,15 @@ class Door:
     requests: Admission
     audio: Allowances
     shedding: Shedding = field(default_factory=Shedding)
+    queues: EngineQueues = field(default_factory=lambda: EngineQueues(limit_s=0.5))
     sink: Sink = NOWHERE
     """Counts what was refused."""
 
     @classmethod
     def of(cls, settings: Settings, access: Access, sink: Sink = NOWHERE) -> "Door":
         places = Admission(settings.session.max_sessions, sink), Admission(settings.http.max_requests, sink)
-        return cls(access, *places, Allowances(settings.gateway.max_audio_s_a_minute, sink=sink), sink=sink)
+        audio, queues = Allowances(settings.gateway.max_audio_s_a_minute, sink=sink), EngineQueues(settings.session.eager_wait_s)
+        return cls(access, *places, audio, queues=queues, sink=sink)
 
     @contextmanager
     def session(self, caller: Caller) -> Iterator[None]:
@@ -69,6 +73,10 @@ class Door:
             raise Refused(f"memory is short here ({self.shedding.why}); please try again later")
         with self.sessions.session(caller.key.digest, caller.key.limits.sessions):
             yield
+
+    def eager(self, most: int) -> bool:
+        """Whether there is room now for answers that may be thrown away; `most`: up to how many sessions."""
+        return self.shedding.speculates and self.sessions.sessions <= most and self.queues.room(time.monotonic())
 
     def allowance(self, caller: Caller) -> Allowance:
         """Of audio."""

@@ -140,7 +140,11 @@ class Responding:
 
     async def _make_clause(self, saying: _Saying, speech: Speech) -> None:
         async with aclosing(closable(self._engines.text_to_speech.speak(speech))) as pieces:
+            first = True
             async for sound in pieces:
+                if first:
+                    self._post(ev.SoundMade(self.id, saying.clause.clause))
+                    first = False
                 await self._pieces.put(_Piece(saying, sound))
 
     async def _play(self) -> None:
