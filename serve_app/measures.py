@@ -116,14 +116,14 @@ VOICE_TO_VOICE = _histogram(
 )  # fmt: skip
 STAGE = _histogram(
     "sparkvox_stage_seconds", "What each step of a turn took; those of a drafted answer lie beside each other",
-    WAITS, "stage", "endpointing", "transcription", "first_token", "first_clause", "first_audio",
+    WAITS, "stage", "endpointing", "transcription", "guess", "first_token", "first_clause", "synthesis", "first_audio",
 )  # fmt: skip
 DRAFTS = _counter(
     "sparkvox_drafts_total", "Answers begun before their turn was over, and what became of them", "outcome", "released", "discarded"
 )
 WASTED_TOKENS = _counter("sparkvox_draft_wasted_tokens_total", "Written for drafts that were discarded")
 SAVED_SECONDS = _counter(
-    "sparkvox_draft_saved_seconds_total", "From a released draft's question to the model until its release: what it saved, at most"
+    "sparkvox_draft_saved_seconds_total", "How much earlier answers came because they were begun before their turn was over"
 )
 BARGE_INS = _counter(
     "sparkvox_barge_ins_total",

@@ -16,7 +16,6 @@ RESTARTING = 1012
 @dataclass(slots=True)
 class _Draft:
     response_id: str
-    asked_at: float
     tokens: int = 0
 
 
@@ -36,11 +35,11 @@ class SessionFigures:
         for command in commands:
             match command:
                 case cmd.StartReply(response_id, _, held) if held:
-                    self._draft = _Draft(response_id, now)
-                case cmd.ReleaseReply(response_id):
-                    self._released(response_id, now)
-                case cmd.StopReply(response_id):
-                    self._stopped(response_id)
+                    self._draft = _Draft(response_id)
+                case cmd.ReleaseReply():
+                    self._released()
+                case cmd.StopReply(response_id) if self._draft and self._draft.response_id == response_id:
+                    self._discarded(self._draft)
                 case cmd.Tell(told.ResponseDone(response)):
                     self._turn(response)
                 case cmd.HangUp(code):
@@ -48,7 +47,7 @@ class SessionFigures:
 
     def closed(self) -> None:
         if self._draft is not None:
-            self._stopped(self._draft.response_id)
+            self._discarded(self._draft)
         self._sink.count(measures.SESSIONS_ENDED, of=self._why)
 
     def _happened(self, event: ev.Event) -> None:
@@ -64,19 +63,14 @@ class SessionFigures:
 
     # --- answers that were begun before their turn was over -----------------------------------------------------------------------------
 
-    def _released(self, response_id: str, now: float) -> None:
-        draft = self._draft
-        if draft is not None and draft.response_id == response_id:
-            self._draft = None
-            self._sink.count(measures.DRAFTS, of="released")
-            self._sink.count(measures.SAVED_SECONDS, now - draft.asked_at)
+    def _released(self) -> None:
+        self._draft = None
+        self._sink.count(measures.DRAFTS, of="released")
 
-    def _stopped(self, response_id: str) -> None:
-        draft = self._draft
-        if draft is not None and draft.response_id == response_id:
-            self._draft = None
-            self._sink.count(measures.DRAFTS, of="discarded")
-            self._sink.count(measures.WASTED_TOKENS, draft.tokens)
+    def _discarded(self, draft: _Draft) -> None:
+        self._draft = None
+        self._sink.count(measures.DRAFTS, of="discarded")
+        self._sink.count(measures.WASTED_TOKENS, draft.tokens)
 
     # --- speech over an answer ----------------------------------------------------------------------------------------------------------
 
@@ -104,11 +98,16 @@ class SessionFigures:
         if not response.in_conversation:
             return
         self._sink.count(measures.TURNS, of=outcome(response))
-        timings = response.timings
-        for stage in timings.stages if timings else ():
+        if response.timings is not None:
+            self._times(response.timings)
+
+    def _times(self, timings: told.Timings) -> None:
+        for stage in timings.stages:
             self._sink.observe(measures.STAGE, stage.end - stage.start, of=stage.name)
-        if timings is not None and (waited_s := voice_to_voice_s(timings)) is not None:
+        if (waited_s := voice_to_voice_s(timings)) is not None:
             self._sink.observe(measures.VOICE_TO_VOICE, waited_s, of="yes" if timings.drafted else "no")
+        if timings.saved_s is not None:
+            self._sink.count(measures.SAVED_SECONDS, timings.saved_s)
 
     def _tokens(self, usage: told.Usage) -> None:
         for kind, tokens in (("input", usage.input_tokens), ("cached", usage.cached_tokens), ("output", usage.output_tokens)):
