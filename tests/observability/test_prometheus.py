@@ -56,8 +56,7 @@ def played() -> Iterator[Played]:
     program()
     with tempfile.TemporaryDirectory(prefix="sv", dir="/tmp") as name:
         folder, port = Path(name), free_port()
-        environment = {"RAY_TMPDIR": str(folder / "ray"), "RAY_metrics_report_interval_ms": "1000"}
-        (folder / "ray").mkdir()
+        environment = {"RAY_TMPDIR": str(folder), "RAY_metrics_report_interval_ms": "1000"}
         with running(folder / "server.log", "fake", *SETTINGS, "--metrics-port", str(port), **environment) as url:
             with looking_at(port, folder) as prometheus, start_blocking_portal() as portal:
                 portal.call(first_session, url)
