@@ -2,6 +2,8 @@
 
 import time
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 HEAD = "node:__internal_head__"
 """A resource that only Ray's head node has."""
@@ -22,6 +24,21 @@ class Figures:
 
     def of(self, sessions: int) -> dict[str, float]:
         return {"sessions": float(sessions), **self._place}
+
+
+class Calls:
+    """How many are under way."""
+
+    def __init__(self) -> None:
+        self.live = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        self.live += 1
+        try:
+            yield
+        finally:
+            self.live -= 1
 
 
 class Waiting:

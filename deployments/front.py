@@ -18,6 +18,7 @@ from deployments.guard import Guard, KeyCheck
 from deployments.transport import SocketTransport, chosen_subprotocol
 from serve_app.admission import Door, Refused, origin_allowed
 from serve_app.connection import refuse
+from serve_app.engine_queues import SessionQuestions
 from serve_app.engines import Engines
 from serve_app.http.exchange import caller_of
 from serve_app.http.routes import Api, routes, unknown
@@ -26,6 +27,7 @@ from serve_app.realtime.client_events import SessionUpdateBody
 from serve_app.session import SessionOptions, drive
 from serve_app.session_options import Watched, as_it_is
 from serve_app.settings import Settings
+from serve_app.watching import Watchers
 
 WEB = Path(__file__).parent.parent / "serve_app" / "web"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -62,13 +64,14 @@ class Front:
         """What this client asked for in the address, or with an ephemeral key, which knows best."""
         query, caller = socket.query_params, caller_of(socket.scope)
         wishes = query.get("sparkvox", "").split(",")
-        shedding, most = self.door.shedding, self.settings.session.eager_sessions
+        most, watch = self.settings.session.eager_sessions, self.options.watch
         initial = None if caller.session is None else SessionUpdateBody.model_validate(caller.session)
         transcribes = query.get("intent") == "transcription" if initial is None else initial.type == "transcription"
         return replace(
             self.options,
             timings="timings" in wishes,
-            eager=lambda: "patient" not in wishes and shedding.speculates and self.door.sessions.sessions <= most,
+            eager=lambda: "patient" not in wishes and self.door.eager(most),
+            watch=lambda session_id: Watchers(watch(session_id), SessionQuestions(self.door.queues)),
             transcription_only=transcribes,
             initial=initial,
             allowance=self.door.allowance(caller),
@@ -89,7 +92,7 @@ def application(
         counts = await heard()
         return JSONResponse({"sessions": front.door.sessions.sessions, "leases": counts["sessions"], "utterances": counts["utterances"]})
 
-    keyed = [Middleware(KeyCheck, front.door.access)]
+    keyed = [Middleware(KeyCheck, front.door.access, front.door.sink)]
     table = [
         Route("/healthz", _healthy),
         Route("/readyz", ready),

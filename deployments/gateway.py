@@ -10,6 +10,8 @@ from deployments.engines import create
 from deployments.figures import Figures
 from deployments.front import Front, application
 from deployments.memory_guard import MemoryGuard, follow, give_back
+from deployments.metrics import shown
+from deployments.observed import observed
 from deployments.remote import RemoteLanguageModel, RemoteSpeechToText, RemoteTextToSpeech, answer, near
 from deployments.sessions import RemoteKeeper
 from patches.serve_drain import let_sockets_end, on_shutdown
@@ -18,9 +20,13 @@ from serve_app.access import Access
 from serve_app.admission import Door, refuse_without_key
 from serve_app.engines import Engines
 from serve_app.life import Leaving, Life
+from serve_app.measures import LIVE_SESSIONS, OF_SESSIONS, REFUSALS
 from serve_app.realtime.session_object import Served
 from serve_app.session import SessionOptions
+from serve_app.session_figures import SessionFigures
+from serve_app.session_log import SessionLog
 from serve_app.settings import Settings
+from serve_app.watching import Watcher, Watchers
 
 PROBE_S = 3.0
 """How long a readiness probe waits for each deployment."""
@@ -31,6 +37,7 @@ class Gateway:
 
     async def __init__(self, settings: Settings, access: Access, parts: dict[str, Any]) -> None:  # type: ignore[misc]  # Serve awaits it
         """`parts`: handles of stt, llm, tts and, where sessions outlive their connection, sessions."""
+        self._sink = observed(settings.logs, OF_SESSIONS)
         must_not_be_open(settings, access)
         raise_limits(settings.session.max_message_bytes)
         let_sockets_end()
@@ -51,9 +58,10 @@ class Gateway:
         )
         self._keeper = RemoteKeeper(parts["sessions"], warm_s) if "sessions" in parts else None
         await asyncio.gather(*(part.warm() for part in (*_all(self._engines), self._keeper) if part is not None))
-        self._door = Door.of(settings, access)
+        self._door = Door.of(settings, access, self._sink)
         self._guard = MemoryGuard(settings.memory, lambda: give_back(None))
         self._guard.start()
+        self._showing = shown(self._sink, {LIVE_SESSIONS: lambda: self._door.sessions.sessions, **self._guard.gauges()})
         elsewhere = tuple(self._handles.values()) if settings.topology.several else ()
         self._following = asyncio.create_task(follow(self._door.shedding, self._guard, elsewhere, settings.memory))
 
@@ -87,7 +95,10 @@ class Gateway:
         )
         session, life = settings.session, Life(self._keeper, leaving=self._leaving)
         limits = session.max_s, session.lead_s, session.kept_audio_bytes, session.unsent_bytes, session.stalled_s, session.barge_in_s
-        return SessionOptions(served, *limits, life=life)
+        return SessionOptions(served, *limits, life=life, watch=self._watch, no_ear=lambda: self._sink.count(REFUSALS, of="engine"))
+
+    def _watch(self, session_id: str) -> Watcher:
+        return Watchers(SessionFigures(self._sink), SessionLog(session_id, self._settings.logs.transcripts))
 
 
 def _all(engines: Engines) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from serve_app.admission import is_loopback
 from serve_app.connection import refuse
 from serve_app.http.errors import ApiError, api_error, response
 from serve_app.http.exchange import CALLER
+from serve_app.measures import NOWHERE, REFUSALS, Sink
 
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'",
@@ -61,9 +62,10 @@ class KeyCheck:
     It stands before single routes and not before all of them, so that no other way to write a path goes around it.
     """
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: Access, sink: Sink = NOWHERE) -> None:
         self._app = app
         self._access = access
+        self._sink = sink
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -73,6 +75,7 @@ class KeyCheck:
             if caller.ephemeral and scope["type"] == "http":
                 raise ApiError(403, "An ephemeral key opens /v1/realtime only; this needs an API key.", "insufficient_permissions")
         except (WrongKey, ApiError) as wrong:
+            self._sink.count(REFUSALS, of="key")
             log.warning("%s from %s was refused: %s", scope["path"], _peer(scope), wrong)
             await _refuse(wrong, scope, receive, send)
         else:

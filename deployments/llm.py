@@ -7,13 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 from deployments.engines import ELSEWHERE, create
-from deployments.figures import Waiting
+from deployments.figures import Calls, Waiting
 from deployments.health import check
 from deployments.loading import loading
 from deployments.memory_guard import MemoryGuard, State, give_back
+from deployments.metrics import Gauges, shown
+from deployments.observed import observed
 from deployments.proof import writes
 from serve_app.engines import Prompt, ReplyPiece
-from serve_app.settings import DEFAULT_MEMORY, LanguageModelSettings, MemorySettings
+from serve_app.logs import LogSettings, about
+from serve_app.measures import CALLS, OF_LANGUAGE_MODEL, PLANNED, WAITING_TOKENS
+from serve_app.settings import DEFAULT_LOGS, DEFAULT_MEMORY, LanguageModelSettings, MemorySettings
 
 YIELDS = 10
 """Added to the niceness of a model on the CPU: text is written faster than it is spoken, and a voice must not stutter."""
@@ -21,10 +25,11 @@ YIELDS = 10
 
 class LanguageModel:
     async def __init__(  # type: ignore[misc]  # Serve awaits it
-        self, settings: LanguageModelSettings, memory: MemorySettings = DEFAULT_MEMORY
+        self, settings: LanguageModelSettings, memory: MemorySettings = DEFAULT_MEMORY, logs: LogSettings = DEFAULT_LOGS
     ) -> None:
+        sink = observed(logs, (*OF_LANGUAGE_MODEL, PLANNED))
         self._settings = settings
-        self._waiting = Waiting()
+        self._waiting, self._calls = Waiting(), Calls()
         if not settings.on_gpu and settings.engine not in ELSEWHERE:
             os.nice(YIELDS)  # before the engine starts processes, which inherit it
         self._engine = create("language_model", settings.engine, **options_of(settings))
@@ -33,15 +38,19 @@ class LanguageModel:
             await writes(self._engine)
         self._guard = MemoryGuard(memory, lambda: give_back(self._engine))
         self._guard.start()
+        calls: Gauges = {CALLS: lambda: self._calls.live, WAITING_TOKENS: lambda: self._waiting.tokens}
+        self._showing = shown(sink, {**calls, PLANNED: lambda: settings.memory_bytes, **self._guard.gauges()})
 
     async def reply(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
+        about(response_id=prompt.request_id)
         tokens = self._waiting.begins(sum(len(message.content) for message in prompt.messages))
         try:
-            async with aclosing(self._engine.reply(self._with_defaults(prompt))) as pieces:
-                async for piece in pieces:
-                    self._waiting.ends(tokens)
-                    tokens = 0
-                    yield piece
+            with self._calls.one():
+                async with aclosing(self._engine.reply(self._with_defaults(prompt))) as pieces:
+                    async for piece in pieces:
+                        self._waiting.ends(tokens)
+                        tokens = 0
+                        yield piece
         finally:
             self._waiting.ends(tokens)
 

@@ -12,8 +12,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from deployments.metrics import Gauges
 from serve_app.machine_memory import read
-from serve_app.pressure import Level, Limits, Pressure, Shedding
+from serve_app.measures import AVAILABLE, PRESSURE, TOTAL
+from serve_app.pressure import Level, Limits, Pressure, Reading, Shedding
 from serve_app.settings import MemorySettings
 
 log = logging.getLogger(__name__)
@@ -29,10 +31,23 @@ class MemoryGuard:
         self._give_back = give_back
         self._pressure = Pressure(Limits(memory.low_bytes, memory.stalled, memory.step_s, memory.calm_s))
         self._task: asyncio.Task[None] | None = None
+        self._reading: Reading | None = None
 
     @property
     def state(self) -> State:
         return self._pressure.level, self._pressure.why
+
+    def gauges(self) -> Gauges:
+        """Of the node, as it was last seen."""
+
+        def of(read: Callable[[Reading], float]) -> Callable[[], float | None]:
+            return lambda: None if self._reading is None else read(self._reading)
+
+        return {
+            AVAILABLE: of(lambda reading: reading.available_bytes),
+            TOTAL: of(lambda reading: reading.total_bytes),
+            PRESSURE: of(lambda _: self._pressure.level),
+        }
 
     def start(self) -> None:
         if self._memory.guard:
@@ -43,7 +58,7 @@ class MemoryGuard:
         give_back_at = 0.0
         while True:
             try:
-                reading = read(self._memory.proc)
+                self._reading = reading = read(self._memory.proc)
             except (OSError, KeyError) as error:
                 log.warning("nobody watches this node's memory: %s cannot be read (%s)", self._memory.proc, error)
                 return

@@ -13,12 +13,16 @@ from deployments.health import check
 from deployments.lease import EarServer, Place
 from deployments.loading import loading
 from deployments.memory_guard import MemoryGuard, State, give_back
+from deployments.metrics import CountedRecogniser, Gauges, shown
+from deployments.observed import observed
 from deployments.proof import hears
 from patches.serve_drain import on_shutdown
 from serve_app.ears import Limits
 from serve_app.engines import Hints, Recogniser
 from serve_app.listening_apart import Transcriber, speech_to_text
-from serve_app.settings import DEFAULT_MEMORY, MemorySettings, SpeechToTextSettings
+from serve_app.logs import LogSettings
+from serve_app.measures import CALLS, LEASES, OF_SPEECH_TO_TEXT, PLANNED, Sink
+from serve_app.settings import DEFAULT_LOGS, DEFAULT_MEMORY, MemorySettings, SpeechToTextSettings
 
 
 def recogniser(settings: SpeechToTextSettings) -> Recogniser | Transcriber:
@@ -30,12 +34,18 @@ def recogniser(settings: SpeechToTextSettings) -> Recogniser | Transcriber:
     return RoutedRecogniser(engine, routes)
 
 
+def counted(engine: Recogniser | Transcriber, sink: Sink) -> Recogniser | Transcriber:
+    """Its steps, where it takes any."""
+    return engine if hasattr(engine, "transcribe") else CountedRecogniser(engine, sink)
+
+
 class SpeechToText:
     async def __init__(  # type: ignore[misc]  # Serve awaits it
-        self, settings: SpeechToTextSettings, memory: MemorySettings = DEFAULT_MEMORY
+        self, settings: SpeechToTextSettings, memory: MemorySettings = DEFAULT_MEMORY, logs: LogSettings = DEFAULT_LOGS
     ) -> None:
+        sink = observed(logs, (*OF_SPEECH_TO_TEXT, PLANNED))
         self._engine = recogniser(settings)
-        listening = speech_to_text(self._engine, Limits(partials_at_once=settings.partials_at_once))
+        listening = speech_to_text(counted(self._engine, sink), Limits(partials_at_once=settings.partials_at_once))
         async with loading("speech-to-text", settings, memory):
             await listening.warm()
             for language in (None, *settings.routes):
@@ -45,6 +55,7 @@ class SpeechToText:
         await self._ears.start()
         self._guard = MemoryGuard(memory, lambda: give_back(self._engine))
         self._guard.start()
+        self._showing = shown(sink, {**self._gauges(), PLANNED: lambda: settings.memory_bytes})
         loop = asyncio.get_running_loop()
         on_shutdown(lambda: loop.call_soon_threadsafe(self._ears.leave))
 
@@ -63,6 +74,9 @@ class SpeechToText:
     async def counts(self) -> dict[str, int]:
         """Live sessions and utterances, for the check that none is left behind."""
         return self._ears.counts()
+
+    def _gauges(self) -> Gauges:
+        return {CALLS: lambda: self._ears.counts()["utterances"], LEASES: lambda: self._ears.counts()["sessions"], **self._guard.gauges()}
 
     async def memory(self) -> State:
         """How this replica's node is."""

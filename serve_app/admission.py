@@ -1,5 +1,6 @@
 """Who may come in. Decides at once, from what is known, so that two who come together cannot both take the last place."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,8 +8,10 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from serve_app.access import Access, Caller
+from serve_app.engine_queues import EngineQueues
 from serve_app.errors import SettingsError, SparkvoxError
 from serve_app.limits import Allowance, Allowances, LimitReached
+from serve_app.measures import NOWHERE, REFUSALS, Sink
 from serve_app.pressure import Shedding
 from serve_app.settings import Settings
 
@@ -18,8 +21,9 @@ class Refused(SparkvoxError):
 
 
 class Admission:
-    def __init__(self, max_sessions: int) -> None:
+    def __init__(self, max_sessions: int, sink: Sink = NOWHERE) -> None:
         self._max_sessions = max_sessions
+        self._sink = sink
         self._held: Counter[str] = Counter()
 
     @property
@@ -30,8 +34,10 @@ class Admission:
     def session(self, holder: str = "", most: int | None = None) -> Iterator[None]:
         """One place, while the block runs; `holder` may have `most` of them. Raises `Refused` or `LimitReached`."""
         if self.sessions >= self._max_sessions:
+            self._sink.count(REFUSALS, of="places")
             raise Refused(f"all {self._max_sessions} places are taken; please try again later")
         if most is not None and self._held[holder] >= most:
+            self._sink.count(REFUSALS, of="key_places")
             raise LimitReached(f"all {most} places that this key may have are taken; please try again later")
         self._held[holder] += 1
         try:
@@ -49,19 +55,28 @@ class Door:
     requests: Admission
     audio: Allowances
     shedding: Shedding = field(default_factory=Shedding)
+    queues: EngineQueues = field(default_factory=lambda: EngineQueues(limit_s=0.5))
+    sink: Sink = NOWHERE
+    """Counts what was refused."""
 
     @classmethod
-    def of(cls, settings: Settings, access: Access) -> "Door":
-        places = Admission(settings.session.max_sessions), Admission(settings.http.max_requests)
-        return cls(access, *places, Allowances(settings.gateway.max_audio_s_a_minute))
+    def of(cls, settings: Settings, access: Access, sink: Sink = NOWHERE) -> "Door":
+        places = Admission(settings.session.max_sessions, sink), Admission(settings.http.max_requests, sink)
+        audio, queues = Allowances(settings.gateway.max_audio_s_a_minute, sink=sink), EngineQueues(settings.session.eager_wait_s)
+        return cls(access, *places, audio, queues=queues, sink=sink)
 
     @contextmanager
     def session(self, caller: Caller) -> Iterator[None]:
         """A place for a session, while the block runs. Raises `Refused` or `LimitReached`."""
         if not self.shedding.takes_sessions:
+            self.sink.count(REFUSALS, of="memory")
             raise Refused(f"memory is short here ({self.shedding.why}); please try again later")
         with self.sessions.session(caller.key.digest, caller.key.limits.sessions):
             yield
+
+    def eager(self, most: int) -> bool:
+        """Whether there is room now for answers that may be thrown away; `most`: up to how many sessions."""
+        return self.shedding.speculates and self.sessions.sessions <= most and self.queues.room(time.monotonic())
 
     def allowance(self, caller: Caller) -> Allowance:
         """Of audio."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from serve_app.errors import SparkvoxError
+from serve_app.measures import NOWHERE, REFUSALS, Sink
 
 AUDIO_TOKENS_A_SECOND = 10
 """Of what a user says, as OpenAI counts it: `rate_limits.updated` has no other unit that fits audio."""
@@ -65,15 +66,22 @@ class Bucket:
 class Allowance:
     """What one caller may still send, by every bucket that holds for it; none: whatever it likes."""
 
-    def __init__(self, buckets: tuple[Bucket, ...] = (), clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, buckets: tuple[Bucket, ...] = (), clock: Callable[[], float] = time.monotonic, sink: Sink = NOWHERE
+    ) -> None:
         self._buckets = buckets
         self._clock = clock
+        self._sink = sink
 
     def take(self, seconds: float) -> None:
         """All of it or nothing. Raises `LimitReached`."""
         now = self._clock()
-        for bucket in self._buckets:
-            bucket.check(seconds, now)
+        try:
+            for bucket in self._buckets:
+                bucket.check(seconds, now)
+        except LimitReached:
+            self._sink.count(REFUSALS, of="audio")
+            raise
         for bucket in self._buckets:
             bucket.take(seconds)
 
@@ -91,18 +99,19 @@ class Allowance:
 class Allowances:
     """Of all callers of one replica."""
 
-    def __init__(self, all_s_a_minute: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, all_s_a_minute: float | None, clock: Callable[[], float] = time.monotonic, sink: Sink = NOWHERE) -> None:
         self._clock = clock
+        self._sink = sink
         self._all = () if all_s_a_minute is None else (Bucket(all_s_a_minute, "all together", clock()),)
         self._each: dict[str, Bucket] = {}
 
     def of(self, holder: str, limits: Limits) -> Allowance:
         """`holder`: what tells one key from another; its buckets are kept."""
         if limits.audio_s_a_minute is None:
-            return Allowance(self._all, self._clock)
+            return Allowance(self._all, self._clock, self._sink)
         if holder not in self._each:
             self._each[holder] = Bucket(limits.audio_s_a_minute, "this key", self._clock())
-        return Allowance((self._each[holder], *self._all), self._clock)
+        return Allowance((self._each[holder], *self._all), self._clock, self._sink)
 
 
 def _first(value: Any, default: Any) -> Any:

@@ -19,6 +19,7 @@ from serve_app.core.language import Prompt
 from serve_app.core.retries import Retries
 from serve_app.engines import Engines, Pcm, ReplyEnd, ReplyPiece, Sound, Speech, TextDelta, ToolCallDelta
 from serve_app.errors import EngineGone, SparkvoxError
+from serve_app.logs import about
 from serve_app.speech_text import CodeFilter, speakable
 from serve_app.streams import begun_again, closable
 
@@ -91,6 +92,7 @@ class Responding:
         return self._tasks
 
     async def _reply(self, prompt: Prompt) -> None:
+        about(response_id=self.id)
         try:
             async with aclosing(begun_again(lambda: self._engines.language_model.reply(prompt))) as pieces:
                 async for piece in pieces:
@@ -109,6 +111,7 @@ class Responding:
 
     async def _make(self) -> None:
         """Speaks the clauses into a short queue."""
+        about(response_id=self.id)
         code = CodeFilter()
         try:
             while True:
@@ -137,7 +140,11 @@ class Responding:
 
     async def _make_clause(self, saying: _Saying, speech: Speech) -> None:
         async with aclosing(closable(self._engines.text_to_speech.speak(speech))) as pieces:
+            first = True
             async for sound in pieces:
+                if first:
+                    self._post(ev.SoundMade(self.id, saying.clause.clause))
+                    first = False
                 await self._pieces.put(_Piece(saying, sound))
 
     async def _play(self) -> None:

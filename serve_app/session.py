@@ -68,6 +68,7 @@ async def drive(transport: Transport, engines: Engines, options: SessionOptions)
     try:
         ear = await engines.speech_to_text.open(begun.session_id)
     except (EngineBusy, EngineGone) as busy:
+        options.no_ear()
         await refuse(transport, f"The server takes no more sessions now: {busy}")
         return
     session = Session(begun, transport, engines, ear, options)

@@ -40,6 +40,8 @@ class SessionOptions:
     life: Life = field(default_factory=Life)
     watch: Callable[[str], Watcher] = lambda session_id: Watchers()
     """What looks on, for the session of this id."""
+    no_ear: Callable[[], None] = lambda: None
+    """Told when the session cannot begin because speech-to-text has no place for it."""
     during: Callable[[Command], AbstractContextManager[None]] = lambda command: NOTHING
     """In which a command is performed. What is begun within it inherits its context variables: so a trace comes to the engines."""
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationErro
 
 from serve_app.errors import SettingsError
 from serve_app.layers import merged, nested, sentence, typed
+from serve_app.logs import LogSettings
 from serve_app.profiles import SPARK_PACKAGES, Profile, TopologyName, defaults
 from serve_app.section import Section
 from serve_app.tracing_settings import TracingSettings
@@ -159,6 +160,9 @@ class SessionSettings(Section):
     eager_sessions: int = Field(8, ge=0)
     """Answers are begun in the pause, before the turn is confirmed, while so many sessions or fewer are live in this replica of the
     gateway: work that may be thrown away must not make others wait. 0: never."""
+    eager_wait_s: float = Field(0.5, gt=0)
+    """And while no engine queues: none has let a session of this replica wait longer than this for a transcript, the first piece of a
+    reply or the first sound of an answer (serve_app/engine_queues.py)."""
     kept_audio_bytes: int = Field(8 * 1024 * 1024, ge=0)
     """Of the sound of one session's items, for clients that retrieve them."""
     resume_s: float = Field(60.0, ge=0)
@@ -231,6 +235,7 @@ class Settings(Section):
     http: HttpSettings = HttpSettings()
     models: ModelSettings = ModelSettings()
     memory: MemorySettings = MemorySettings()
+    logs: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()
 
     @classmethod
@@ -258,6 +263,7 @@ class Settings(Section):
 
 
 DEFAULT_MEMORY = MemorySettings()
+DEFAULT_LOGS = LogSettings()
 
 
 def known_settings(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:

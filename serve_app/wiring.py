@@ -29,7 +29,6 @@ from serve_app.trace.export import environment
 
 log = logging.getLogger(__name__)
 
-QUIET = {"enable_access_log": False}
 LIFE: dict[str, Any] = {"graceful_shutdown_timeout_s": 10, "health_check_timeout_s": 30, "max_constructor_retry_count": 2}
 """An engine that cannot be loaded will not be at the twentieth try (Serve's default) either."""
 CADENCE: dict[str, Any] = {"look_back_period_s": 11.0, "upscale_delay_s": 2.0, "downscale_delay_s": 60.0}
@@ -55,8 +54,8 @@ def graph(settings: Settings) -> Application:
     stt = _deployment(SpeechToText, settings.stt, settings, by_sessions(settings.stt.max_sessions), settings.stt.max_sessions + SPARE)
     llm = _deployment(LanguageModel, settings.llm, settings, by_work(settings.llm.max_ongoing / 2, QUEUED_TOKENS))
     tts = _deployment(TextToSpeech, settings.tts, settings, by_work(settings.tts.max_ongoing / 2))
-    memory = settings.memory
-    parts = {"stt": stt.bind(settings.stt, memory), "llm": llm.bind(settings.llm, memory), "tts": tts.bind(settings.tts, memory)}
+    common = settings.memory, settings.logs
+    parts = {"stt": stt.bind(settings.stt, *common), "llm": llm.bind(settings.llm, *common), "tts": tts.bind(settings.tts, *common)}
     if settings.session.resume_s:
         parts["sessions"] = _sessions(settings).bind(settings.session.resume_s)
     return _gateway(settings).bind(settings, access, parts)
@@ -81,7 +80,7 @@ def _gateway(settings: Settings) -> serve.Deployment:
         name="Gateway",
         max_ongoing_requests=settings.session.max_sessions * 4 + SPARE,
         ray_actor_options={"num_cpus": settings.gateway.num_cpus, **_where(settings.gateway), **_environment(settings, "gateway")},
-        logging_config=QUIET,
+        logging_config=_logging(settings),
         **_life(settings),
         **_replicas(settings.gateway, by_sessions(settings.session.max_sessions)),
         **_spread(settings.gateway),
@@ -96,9 +95,14 @@ def _sessions(settings: Settings) -> serve.Deployment:
         max_replicas_per_node=1 if settings.session.copies > 1 else None,
         max_ongoing_requests=settings.session.max_sessions * settings.gateway.replicas + SPARE,
         ray_actor_options={"num_cpus": 0, **_variables(environment(settings.tracing, "sparkvox-sessions"))},
-        logging_config=QUIET,
+        logging_config=_logging(settings),
         **LIFE,
     )
+
+
+def _logging(settings: Settings) -> dict[str, Any]:
+    """No line for each request: a session's frames, probes and counts are not worth one."""
+    return {"enable_access_log": False, "encoding": settings.logs.format.upper()}
 
 
 def _life(settings: Settings) -> dict[str, Any]:
@@ -115,7 +119,7 @@ def _deployment(
         name=kind.__name__,
         max_ongoing_requests=max_ongoing_requests or placement.max_ongoing,
         ray_actor_options={**resources, **_environment(settings, SERVICES[kind])},
-        logging_config=QUIET,
+        logging_config=_logging(settings),
         **_life(settings),
         **_replicas(placement, policy),
         **_group(placement),

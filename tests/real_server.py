@@ -20,7 +20,7 @@ START_S = 900
 
 
 @contextmanager
-def running(log: Path, profile: str = "cpu", *settings: str) -> Iterator[str]:
+def running(log: Path, profile: str = "cpu", *settings: str, **environment: str) -> Iterator[str]:
     """Its address, once it is ready. SPARKVOX_TEST_URL names one of profile cpu that is running already. `log` is where it writes."""
     if profile == "cpu" and (address := os.environ.get("SPARKVOX_TEST_URL")):
         yield address
@@ -28,7 +28,9 @@ def running(log: Path, profile: str = "cpu", *settings: str) -> Iterator[str]:
     port = free_port()
     command = [str(Path(sys.executable).parent / "sparkvox"), "serve", f"profile={profile}", *settings, "--port", str(port)]
     with log.open("w") as out:
-        server = subprocess.Popen(command, env=_environment(), stdout=out, stderr=subprocess.STDOUT, cwd=ROOT, start_new_session=True)
+        server = subprocess.Popen(
+            command, env=_environment() | environment, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT, start_new_session=True
+        )
     url = f"http://127.0.0.1:{port}"
     try:
         wait_until(f"{url}/readyz", server, log)

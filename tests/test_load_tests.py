@@ -4,6 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from load_tests.bench.eager_turns import hidden
 from load_tests.bench.two_nodes import at_wait
 from load_tests.knee import knee, percentiles
 from load_tests.picture import Line, chart
@@ -54,3 +55,12 @@ def test_case_and_punctuation_are_not_misheard() -> None:
 @pytest.mark.parametrize(("wait_s", "sessions"), [(1.0, 2.0), (1.5, 3.0), (3.0, 5.0), (9.0, None), (0.5, None)])
 def test_the_sessions_at_a_wait_lie_on_the_line_between_what_was_measured(wait_s: float, sessions: float | None) -> None:
     assert at_wait([(2, 1.0), (4, 2.0), (6, 4.0)], wait_s) == sessions
+
+
+@pytest.mark.parametrize(
+    ("over_ms", "share"), [(500, 0.0), (800, 0.0), (1100, 0.5), (1400, 1.0), (2000, 1.0)]
+)
+def test_hidden_is_the_share_of_the_work_that_was_done_when_the_turn_was_over(over_ms: float, share: float) -> None:
+    """The model is asked at 800 ms, the first sound is there at 1400 ms."""
+    stages = [["endpointing", 0, over_ms], ["first_token", 800, 1000], ["first_clause", 1000, 1100], ["synthesis", 1100, 1400]]
+    assert hidden({"stages": stages}) == share

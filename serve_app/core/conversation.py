@@ -84,7 +84,7 @@ class Conversation:
             case ev.SpeechStopped():
                 return self._speech_stopped(event, now)
             case ev.SpeechPaused():
-                return self._paused(event)
+                return self._paused(event, now)
             case ev.SpeechResumed():
                 return self._resumed(now)
             case ev.BufferStarted():
@@ -95,7 +95,7 @@ class Conversation:
                 return self._guessed(event, now)
             case ev.ReplyText() | ev.ReplyToolCall() | ev.ReplyFinished() | ev.ReplyFailed():
                 return self.responses.reply(event, now)
-            case ev.ClauseAudio() | ev.ClauseSpoken() | ev.SpeakingFailed():
+            case ev.SoundMade() | ev.ClauseAudio() | ev.ClauseSpoken() | ev.SpeakingFailed():
                 return self.responses.speaking(event, now)
             case ev.Configured():
                 return self._configured(event.config)
@@ -161,10 +161,10 @@ class Conversation:
             return commands + self._transcript(failed, now)
         return commands + (self._settled(*self._eager.over(), now) if guessed else [])
 
-    def _paused(self, event: ev.SpeechPaused) -> list[Command]:
+    def _paused(self, event: ev.SpeechPaused, now: float) -> list[Command]:
         self._barge_in.paused()
         wanted = event.eager or self._barge_in.undecided
-        return self._eager.paused(self._utterance, event) if self._utterance and wanted else []
+        return self._eager.paused(self._utterance, event, now) if self._utterance and wanted else []
 
     def _resumed(self, now: float) -> list[Command]:
         self._barge_in.resumed(now)

@@ -21,7 +21,7 @@ class Draft:
     """What the utterance was guessed to say."""
     held: list[Notification] = field(default_factory=list)
     pieces: int = 0
-    """Of the reply so far: about its tokens."""
+    """Of the reply so far: about its tokens; once it is written, their number."""
 
     def hold(self, commands: list[Command]) -> list[Command]:
         """What may be done at once."""

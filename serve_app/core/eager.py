@@ -21,6 +21,8 @@ from serve_app.core.responses import Responses
 class _Guess:
     item_id: str
     at_s: float
+    asked_at: float
+    """Clock time."""
     answer: TranscriptGuessed | None = None
     final: bool = False
     """The utterance is over, and nothing was said after the guess."""
@@ -33,10 +35,10 @@ class EagerTurn:
         self.undecided: str | None = None
         """The utterance that is over, whose transcript will say whether the draft answers it."""
 
-    def paused(self, item_id: str, event: SpeechPaused) -> list[Command]:
+    def paused(self, item_id: str, event: SpeechPaused, now: float) -> list[Command]:
         if self._guess is not None and self._guess.item_id == item_id and self._guess.at_s >= event.last_speech_s:
             return []  # nothing was said since
-        self._guess = _Guess(item_id, event.at_s)
+        self._guess = _Guess(item_id, event.at_s, now)
         return [GuessTranscript(item_id, event.at_s)]
 
     def guessed(
@@ -55,7 +57,7 @@ class EagerTurn:
             return [], None
         commands = self._responses.discard_draft()
         if ready and event.text.strip() and self._answerable(config):
-            commands += self._responses.write_draft(config, event.item_id, event.text, now)
+            commands += self._responses.write_draft(config, event.item_id, event.text, guess.asked_at, now)
         return commands, None
 
     def covers(self, item_id: str, last_speech_s: float) -> bool:

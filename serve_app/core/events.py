@@ -115,6 +115,14 @@ class ReplyFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class SoundMade:
+    """The first sound of the clause is there; it may have to wait before it is sent."""
+
+    response_id: str
+    clause: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClauseAudio:
     """Audio of a clause was handed to the client."""
 
@@ -229,7 +237,7 @@ Event = (
     SpeechStarted | SpeechStopped | SpeechPaused | SpeechResumed | BufferStarted
     | TranscriptGrew | TranscriptGuessed | TranscriptFinished | TranscriptFailed
     | ReplyText | ReplyToolCall | ReplyFinished | ReplyFailed
-    | ClauseAudio | ClauseSpoken | SpeakingFailed
+    | SoundMade | ClauseAudio | ClauseSpoken | SpeakingFailed
     | Configured | CommitAsked | ClearAsked
     | ItemCreated | ItemDeleted | ItemTruncated | ItemAsked
     | ResponseAsked | ResponseCancelled

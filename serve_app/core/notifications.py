@@ -113,7 +113,8 @@ class Stage:
     """A step of a turn, in clock seconds. Steps of an answer that was drafted lie beside each other."""
 
     name: str
-    """endpointing, transcription, first_token, first_clause or first_audio."""
+    """endpointing, transcription, guess (of a draft: the transcription in the pause), first_token, first_clause, synthesis (of the first
+    sound) or first_audio (from the first clause until it was sent)."""
     start: float
     end: float
 
@@ -134,6 +135,8 @@ class Timings:
     """Clock time of the last speech; of a response without an utterance when it was asked for."""
     drafted: bool = False
     """The answer was begun before the turn was over."""
+    saved_s: float | None = None
+    """Of one that was drafted: how much earlier it came for that (`Marks.saved_s`)."""
 
 
 @dataclass(frozen=True, slots=True)

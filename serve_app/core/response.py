@@ -102,9 +102,8 @@ class Response:
 
     def adopt(self, history: History, marks: Marks) -> None:
         """A draft becomes part of the conversation: its items move to `history`, its times stay."""
-        made = self.marks
-        marks.asked_at, marks.first_token_at, marks.first_clause_at = made.asked_at, made.first_token_at, made.first_clause_at
-        marks.drafted, self.marks = True, marks
+        marks.adopt(self.marks)
+        self.marks = marks
         for item in self._history or ():
             history.append(item)
         self._history = history
@@ -115,8 +114,7 @@ class Response:
     # --- the language model writes ------------------------------------------------------------------------------------------------------
 
     def text(self, delta: str, now: float) -> list[Command]:
-        if self.marks.first_token_at is None:
-            self.marks.first_token_at = now
+        self._written(now, self.manner.modality is not Modality.AUDIO)
         commands = [] if self._answer else self._open_answer()
         answer = self._the_answer()
         answer.part.text = (answer.part.text or "") + delta
@@ -124,8 +122,7 @@ class Response:
         return commands + self._speak(answer.cutter.feed(delta), now)
 
     def tool_call(self, index: int, name: str, arguments: str, now: float) -> list[Command]:
-        if self.marks.first_token_at is None:
-            self.marks.first_token_at = now
+        self._written(now, True)
         commands: list[Command] = []
         if index not in self._calls:
             call = FunctionCall(self._new_id("item"), name, self._new_id("call"), "", Status.IN_PROGRESS)
@@ -147,7 +144,18 @@ class Response:
             commands += self._close_call(output_index, call, Status.COMPLETED)
         return commands + self._complete_if_ready()
 
+    def _written(self, now: float, suffices: bool) -> None:
+        """`suffices`: the user waits for no more than this."""
+        if self.marks.first_token_at is None:
+            self.marks.first_token_at = now
+        if self.marks.made_at is None and suffices:
+            self.marks.made_at = now
+
     # --- text-to-speech speaks ----------------------------------------------------------------------------------------------------------
+
+    def sound_made(self, now: float) -> None:
+        if self.marks.made_at is None:
+            self.marks.made_at = now
 
     def clause_audio(self, event: ClauseAudio, now: float) -> None:
         if self.marks.first_audio_at is None:

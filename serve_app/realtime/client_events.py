@@ -118,7 +118,7 @@ class SessionUpdateBody(Strict):
     tracing: str | dict[str, Any] | None = None
     truncation: str | dict[str, Any] | None = None
     prompt: dict[str, Any] | None = None
-    include: list[str] | None = None
+    include: list[Literal["item.input_audio_transcription.logprobs", "sparkvox.timings"]] | None = None
     audio: AudioUpdate | None = None
 
 

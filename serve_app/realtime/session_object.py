@@ -30,6 +30,8 @@ SERVER_VAD = {
 }
 SEMANTIC_VAD = {"type": "semantic_vad", "eagerness": "auto", "create_response": True, "interrupt_response": True}
 TRANSCRIPTION = {"model": None, "language": None, "prompt": None}
+TIMINGS = "sparkvox.timings"
+"""In `include`: the client wants those of its turns."""
 _PCM = {"type": "audio/pcm", "rate": 24_000}
 
 
@@ -91,8 +93,14 @@ class SessionObject:
     def output_format(self) -> str:
         return str(self._body["audio"]["output"]["format"]["type"])
 
+    @property
+    def includes_timings(self) -> bool:
+        return TIMINGS in (self._body["include"] or ())
+
     def wire(self) -> dict[str, Any]:
+        """Of `include` what the protocol knows: strict clients would not take the rest."""
         body = deepcopy(self._body)
+        body["include"] = [name for name in body["include"] or () if name != TIMINGS] or None
         if body["type"] == "transcription":
             kept = {key: body[key] for key in ("type", "object", "id", "expires_at", "include")}
             return kept | {"audio": {"input": body["audio"]["input"]}}

@@ -63,7 +63,8 @@ class Wire:
         timings: bool = False,
         rate_limits: Callable[[], list[Event]] = list,
     ) -> None:
-        """`timings`: the client asked for them; they ride in the metadata of `response.done`, which the protocol leaves to us.
+        """`timings`: the client asked for them; they ride in the metadata of `response.done`, which the protocol leaves to us. It may also
+        do so in the session's `include`.
         `rate_limits`: as `rate_limits.updated` tells them."""
         self.session = session
         self._new_id = new_id
@@ -83,9 +84,13 @@ class Wire:
         if isinstance(what, told.ResponseDone):
             self._add_timings(event, what.response.timings)
             return [self.stamp(event), self.stamp({"type": "rate_limits.updated", "rate_limits": self._rate_limits()})]
-        if isinstance(what, told.ItemCut) and self._timings:
+        if isinstance(what, told.ItemCut) and self._tells_timings:
             event["sparkvox.cut_by"] = "words" if what.by_words else "proportion"
         return [self.stamp(event)]
+
+    @property
+    def _tells_timings(self) -> bool:
+        return self._timings or self.session.includes_timings
 
     def audio_delta(self, place: told.At, audio: bytes) -> Event:
         self.session.fix_voice()
@@ -175,7 +180,7 @@ class Wire:
                 return FunctionCallOutput(item_id, body.call_id, body.output)
 
     def _add_timings(self, event: Event, timings: told.Timings | None) -> None:
-        if not self._timings or timings is None:
+        if not self._tells_timings or timings is None:
             return
         parts = {
             "endpoint_ms": timings.endpoint_s,
@@ -186,7 +191,8 @@ class Wire:
         figures = {name: None if value is None else _ms(value) for name, value in parts.items()}
         figures["total_ms"] = round(sum(value or 0.0 for value in figures.values()), 1) if timings.first_audio_s is not None else None
         stages = [[stage.name, *(_ms(at - timings.speech_ended_at) for at in (stage.start, stage.end))] for stage in timings.stages]
-        told_of = json.dumps({**figures, "drafted": timings.drafted, "stages": stages}, separators=(",", ":"))
+        saved_ms = None if timings.saved_s is None else _ms(timings.saved_s)
+        told_of = json.dumps({**figures, "drafted": timings.drafted, "saved_ms": saved_ms, "stages": stages}, separators=(",", ":"))
         event["response"]["metadata"] = {**(event["response"]["metadata"] or {}), "sparkvox.timings": told_of}
 
 

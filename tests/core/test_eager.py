@@ -204,3 +204,67 @@ def test_a_user_who_speaks_again_before_the_transcript_leaves_one_answer_to_both
     talk.happens(ev.SpeechStopped(4.0, 3.5))
     talk.happens(ev.TranscriptFinished(talk.told(told.UtteranceCommitted)[-1].item_id, "And where?", 1.0))
     assert talk.reply().prompt.messages[-1].content == "What is it?\nAnd where?"
+
+
+def drafted_sound(talk: Talk, after: float) -> str:
+    """The draft is written, and its first sound is there so much later."""
+    draft = talk.model_writes("A tree.")
+    talk.model_finishes()
+    talk.happens(ev.SoundMade(draft, 0), after=after)
+    return draft
+
+
+def test_what_a_draft_saved_is_the_work_that_was_done_before_its_release() -> None:
+    """Guessed within 0.1 s, which includes the model's answer; its sound 0.15 s later; the turn confirmed after another 0.2 s."""
+    talk, _ = pausing()
+    drafted_sound(talk, after=0.15)
+    stopped(talk)
+    talk.speaks(0, 1.0)
+    timings = talk.told(told.ResponseDone)[0].response.timings
+    assert timings.saved_s == pytest.approx(0.25) == talk.conversation.responses.drafts.saved_s
+    stages = {stage.name: (stage.start, stage.end) for stage in timings.stages}
+    assert stages["guess"] == pytest.approx((1.2, 1.3)) and stages["synthesis"] == pytest.approx((1.3, 1.45))
+
+
+def test_sound_that_was_not_there_yet_when_the_turn_was_confirmed_counts_until_then() -> None:
+    talk, _ = pausing()
+    talk.model_writes("A tree.")
+    stopped(talk)
+    assert talk.conversation.responses.drafts.saved_s == pytest.approx(0.3)
+
+
+def test_a_guess_that_is_not_the_transcript_saves_only_from_the_question_to_the_model_on() -> None:
+    talk, item_id = pausing()
+    drafted_sound(talk, after=0.1)
+    stopped(talk, last_speech_s=1.25)
+    talk.happens(ev.TranscriptFinished(item_id, "What is it?", 1.3), after=0.4)
+    assert talk.conversation.responses.drafts.saved_s == pytest.approx(0.1)
+
+
+def test_an_answer_in_text_is_there_with_its_first_word() -> None:
+    talk, _ = pausing(Config(modality=Modality.TEXT, transcribes=True))
+    talk.happens(after=0.1)
+    talk.model_writes("A tree.")
+    stopped(talk)
+    assert talk.conversation.responses.drafts.saved_s == pytest.approx(0.2)
+
+
+def test_an_answer_that_was_not_drafted_saved_nothing_and_its_sound_is_a_stage_all_the_same() -> None:
+    talk = Talk()
+    talk.user_says("What is it?")
+    drafted_sound(talk, after=0.3)
+    talk.speaks(0, 1.0)
+    timings = talk.told(told.ResponseDone)[0].response.timings
+    assert timings.saved_s is None and not timings.drafted
+    assert [stage.name for stage in timings.stages][-2:] == ["synthesis", "first_audio"] and "guess" not in str(timings.stages)
+
+
+def test_drafts_are_counted_with_their_tokens() -> None:
+    talk, item_id = pausing()
+    assert talk.conversation.responses.drafts.hit_rate is None
+    talk.model_writes("A ", "tree.")
+    talk.happens(ev.ReplyFinished(talk.reply().response_id, "stop", 20, 7), ev.SpeechResumed())
+    talk.happens(ev.SpeechPaused(2.0, 2.2, eager=True), ev.TranscriptGuessed(item_id, "What is it, and why?", 2.2, 2.2))
+    stopped(talk, last_speech_s=2.0)
+    drafts = talk.conversation.responses.drafts
+    assert (drafts.released, drafts.discarded, drafts.wasted, drafts.hit_rate) == (1, 1, 7, 0.5)

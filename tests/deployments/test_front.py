@@ -1,5 +1,6 @@
 """Who may come in, without Serve."""
 
+import time
 from typing import Any, cast
 
 import pytest
@@ -11,6 +12,9 @@ from deployments.front import Front
 from deployments.guard import Guard
 from serve_app.access import Access, Caller, Key
 from serve_app.admission import Admission, Door, Refused, is_loopback, origin_allowed
+from serve_app.core import commands as cmd
+from serve_app.core import events as ev
+from serve_app.core.language import Prompt
 from serve_app.engines import Engines
 from serve_app.pressure import Level
 from serve_app.realtime.session_object import Served
@@ -66,14 +70,26 @@ def test_pages_come_in_from_here_and_from_where_it_is_allowed(origin: str | None
     assert origin_allowed(origin, "here:8000", allowed) is comes_in
 
 
-def test_answers_are_not_begun_in_the_pause_while_memory_is_short() -> None:
+def a_client(query: bytes = b"") -> tuple[Door, SessionOptions]:
+    """What it is given that connects with this query, by which door."""
     settings = Settings.of({"profile": "fake"})
     door = Door.of(settings, Access(b"secret"))
     served = Served("model", "transcription", "voice", ("voice",), "instructions")
     front = Front(Engines(*[cast("Any", None)] * 5), SessionOptions(served), settings, door)
-    scope = {"type": "websocket", "path": "/v1/realtime", "query_string": b"", "headers": []}
-    eager = front._asked(WebSocket(scope, receive=cast("Any", None), send=cast("Any", None))).eager
-    begun = []
+    scope = {"type": "websocket", "path": "/v1/realtime", "query_string": query, "headers": []}
+    return door, front._asked(WebSocket(scope, receive=cast("Any", None), send=cast("Any", None)))
+
+
+def test_answers_are_not_begun_in_the_pause_while_an_engine_keeps_another_session_waiting() -> None:
+    door, options = a_client()
+    assert options.eager() and not a_client(b"sparkvox=patient")[1].eager()
+    options.watch("sess_other").saw(ev.ClearAsked(), [cmd.StartReply("resp_1", Prompt(()))], time.monotonic() - 60)
+    assert not options.eager()
+
+
+def test_answers_are_not_begun_in_the_pause_while_memory_is_short() -> None:
+    door, options = a_client()
+    eager, begun = options.eager, []
     for level in Level:
         door.shedding.level = level
         begun.append(eager())

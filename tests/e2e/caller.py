@@ -46,6 +46,11 @@ class Caller:
         """The microphone never stops: before and after there is silence."""
         self._said.append(recording(name))
 
+    def hums(self, seconds: float) -> None:
+        """A tone, which engines without a model take for speech."""
+        at = np.arange(int(seconds * RATE)) / RATE
+        self._said.append((9000 * np.sin(2 * np.pi * 300 * at)).astype(np.int16))
+
     def is_silent(self, seconds: float) -> None:
         """For at least so long before what is said next."""
         self._said.append(np.zeros(int(seconds * RATE), np.int16))

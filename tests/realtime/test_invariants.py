@@ -46,6 +46,7 @@ class RandomConversation(RuleBasedStateMachine):
         self.guesses: list[tuple[str, float]] = []
         self.held: set[str] = set()
         self.discarded: set[str] = set()
+        self.drafted = 0
         self.flows = True
         self.doubtful: str | None = None
         self.messages: list[dict] = []
@@ -82,6 +83,7 @@ class RandomConversation(RuleBasedStateMachine):
                     assert not (held and self.held), "two drafts at once"
                     self.replies.append(response_id)
                     self.held |= {response_id} if held else set()
+                    self.drafted += held
                 case cmd.ReleaseReply(response_id):
                     self.held.remove(response_id)
                 case cmd.StopReply(response_id) if response_id in self.held:
@@ -216,6 +218,12 @@ class RandomConversation(RuleBasedStateMachine):
                 self.clauses.pop(0)
                 self.happens(ev.ClauseSpoken(response_id, clause))
 
+    @rule(data=st.data())
+    def voice_has_its_first_sound(self, data: st.DataObject) -> None:
+        """Of a draft too, and of what is over."""
+        if self.clauses:
+            self.happens(ev.SoundMade(*data.draw(st.sampled_from(self.clauses))))
+
     @rule()
     def voice_fails(self) -> None:
         if self.clauses:
@@ -269,6 +277,12 @@ class RandomConversation(RuleBasedStateMachine):
             secret = self.held | self.discarded
             assert not secret & {one.get("response_id") or one.get("response", {}).get("id") for one in self.messages}
             assert not (self.held and self.conversation.responses.default), "a draft beside a live response"
+
+    @invariant()
+    def every_draft_is_counted_once(self) -> None:
+        if hasattr(self, "seen"):
+            drafts = self.conversation.responses.drafts
+            assert (drafts.released + drafts.discarded + len(self.held), drafts.discarded) == (self.drafted, len(self.discarded))
 
     @invariant()
     def nothing_of_speech_that_may_mean_nothing_is_told(self) -> None:

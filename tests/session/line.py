@@ -123,9 +123,9 @@ class House:
         self.engines = Engines(FakeVoiceActivity(), self.turns, self.listening, self.model, self.voice)
 
     @asynccontextmanager
-    async def session(self, **options: Any) -> AsyncIterator[Line]:
+    async def session(self, line: Line | None = None, **options: Any) -> AsyncIterator[Line]:
         """Leaving it hangs up, and asserts that nothing is left behind."""
-        line = Line()
+        line = line or Line()
         driving = asyncio.create_task(drive(line, self.engines, SessionOptions(SERVED, **options)))
         try:
             await line.gets("session.created")

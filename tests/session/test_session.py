@@ -284,6 +284,28 @@ async def test_timings_ride_in_the_metadata_of_a_client_that_asked() -> None:
         assert (await line.gets("response.done"))["response"]["metadata"] is None
 
 
+async def test_a_client_may_ask_for_timings_in_its_session_and_take_that_back() -> None:
+    async with House(["Hi.", "Hi."]).session() as line:
+        line.sets(include=["sparkvox.timings"])
+        assert (await line.gets("session.updated"))["session"]["include"] is None, "the protocol's type has no such value"
+        line.speaks(1.0, silence_s=0.8)
+        told = json.loads((await line.gets("response.done"))["response"]["metadata"]["sparkvox.timings"])
+        assert told["endpoint_ms"] == pytest.approx(500, abs=40) and (told["drafted"], told["saved_ms"]) == (False, None)
+        names = [name for name, start, end in told["stages"]]
+        assert names == ["endpointing", "transcription", "first_token", "first_clause", "synthesis", "first_audio"]
+        line.sets(include=[])
+        await line.gets("session.updated")
+        line.speaks(1.0, silence_s=0.8)
+        assert (await line.gets("response.done"))["response"]["metadata"] is None
+
+
+async def test_an_unknown_name_in_include_is_refused_with_its_place() -> None:
+    async with House().session() as line:
+        line.sets(include=["item.input_audio_transcription.logprobs", "sparkvox.everything"])
+        error = (await line.gets("error"))["error"]
+        assert (error["code"], error["param"]) == ("invalid_value", "session.include[1]")
+
+
 async def test_the_voice_is_fixed_once_it_has_been_heard() -> None:
     house = House()
     async with house.session() as line:
