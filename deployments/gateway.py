@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from deployments.engines import create
+from deployments.engines import ENGINES, create
 from deployments.figures import Figures
 from deployments.front import Front, application
 from deployments.memory_guard import MemoryGuard, follow, give_back
@@ -19,7 +19,7 @@ from serve_app.engines import Engines
 from serve_app.life import Leaving, Life
 from serve_app.realtime.session_object import Served
 from serve_app.session import SessionOptions
-from serve_app.settings import Settings
+from serve_app.settings import LanguageModelSettings, Settings
 
 PROBE_S = 3.0
 """How long a readiness probe waits for each deployment."""
@@ -82,11 +82,17 @@ class Gateway:
         )
         session, life = settings.session, Life(self._keeper, leaving=self._leaving)
         limits = session.max_s, session.lead_s, session.kept_audio_bytes, session.unsent_bytes, session.stalled_s, session.barge_in_s
-        return SessionOptions(served, *limits, life=life)
+        return SessionOptions(served, *limits, warms=lambda: warming_helps(settings.llm), life=life)
 
 
 def _all(engines: Engines) -> tuple[Any, ...]:
     return (engines.voice_activity, engines.turn_detector, engines.speech_to_text, engines.language_model, engines.text_to_speech)
+
+
+def warming_helps(settings: LanguageModelSettings) -> bool:
+    """Whether what is read before is still read when the answer is wanted: by an engine that keeps it, in the one replica that there is.
+    Among several Serve chooses by load, so that another one may answer."""
+    return ENGINES["language_model"][settings.engine].keeps_read and (settings.max_replicas or settings.replicas) == 1
 
 
 def leaving_with_the_replica(within_s: float) -> Leaving:

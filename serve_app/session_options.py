@@ -1,12 +1,14 @@
 """What one session is given beside its engines."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from serve_app.life import Life
 from serve_app.limits import Allowance
 from serve_app.realtime.client_events import SessionUpdateBody
-from serve_app.realtime.session_object import Served
+from serve_app.realtime.session_object import Served, SessionObject
+from serve_app.realtime.snapshot import Snapshot
 from serve_app.watching import Watcher, Watchers
 
 
@@ -25,6 +27,8 @@ class SessionOptions:
     """How long speech over an answer lasts before it ends the answer even without a word; 0: any speech does, at once."""
     eager: Callable[[], bool] = lambda: True
     """Whether there is room now for answers that are begun before their turn is confirmed."""
+    warms: Callable[[], bool] = lambda: False
+    """Whether there is room now for the language model to read the conversation while the user speaks, and any use in it."""
     timings: bool = False
     """The client asked for the timings of its turns."""
     transcription_only: bool = False
@@ -34,3 +38,12 @@ class SessionOptions:
     life: Life = field(default_factory=Life)
     watch: Callable[[str], Watcher] = lambda session_id: Watchers()
     """What looks on, for the session of this id."""
+
+    def session(self, session_id: str, before: Snapshot | None) -> SessionObject:
+        """As it begins; `before`: as it was on another connection."""
+        session = SessionObject(session_id, self.served, int(time.time() + self.longest_s), self.transcription_only)
+        if before is not None:
+            session.restore(before.session)
+        elif self.initial is not None:
+            session.update(self.initial)
+        return session
