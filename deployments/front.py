@@ -64,13 +64,15 @@ class Front:
         """What this client asked for in the address, or with an ephemeral key, which knows best."""
         query, caller = socket.query_params, caller_of(socket.scope)
         wishes = query.get("sparkvox", "").split(",")
-        most, watch = self.settings.session.eager_sessions, self.options.watch
+        watch, warms = self.options.watch, self.options.warms
+        most = 0 if "patient" in wishes else self.settings.session.eager_sessions
         initial = None if caller.session is None else SessionUpdateBody.model_validate(caller.session)
         transcribes = query.get("intent") == "transcription" if initial is None else initial.type == "transcription"
         return replace(
             self.options,
             timings="timings" in wishes,
-            eager=lambda: "patient" not in wishes and self.door.eager(most),
+            eager=lambda: self.door.eager(most),
+            warms=lambda: self.door.eager(most) and warms(),
             watch=lambda session_id: Watchers(watch(session_id), SessionQuestions(self.door.queues)),
             transcription_only=transcribes,
             initial=initial,

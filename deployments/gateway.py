@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from deployments.engines import create
+from deployments.engines import ENGINES, create
 from deployments.figures import Figures
 from deployments.front import Front, application
 from deployments.memory_guard import MemoryGuard, follow, give_back
@@ -25,7 +25,7 @@ from serve_app.realtime.session_object import Served
 from serve_app.session import SessionOptions
 from serve_app.session_figures import SessionFigures
 from serve_app.session_log import SessionLog
-from serve_app.settings import Settings
+from serve_app.settings import LanguageModelSettings, Settings
 from serve_app.watching import Watcher, Watchers
 
 PROBE_S = 3.0
@@ -95,7 +95,11 @@ class Gateway:
         )
         session, life = settings.session, Life(self._keeper, leaving=self._leaving)
         limits = session.max_s, session.lead_s, session.kept_audio_bytes, session.unsent_bytes, session.stalled_s, session.barge_in_s
-        return SessionOptions(served, *limits, life=life, watch=self._watch, no_ear=lambda: self._sink.count(REFUSALS, of="engine"))
+        seams: dict[str, Any] = {"watch": self._watch, "no_ear": self._no_ear, "warms": lambda: warming_helps(settings.llm)}
+        return SessionOptions(served, *limits, life=life, **seams)
+
+    def _no_ear(self) -> None:
+        self._sink.count(REFUSALS, of="engine")
 
     def _watch(self, session_id: str) -> Watcher:
         return Watchers(SessionFigures(self._sink), SessionLog(session_id, self._settings.logs.transcripts))
@@ -113,6 +117,12 @@ def _begun_tracing(settings: Settings) -> type[RemoteTextToSpeech]:
 
     leave_out()
     return TracedTextToSpeech
+
+
+def warming_helps(settings: LanguageModelSettings) -> bool:
+    """Whether what is read before is still read when the answer is wanted: by an engine that keeps it, in the one replica that there is.
+    Among several Serve chooses by load, so that another one may answer."""
+    return ENGINES["language_model"][settings.engine].keeps_read and (settings.max_replicas or settings.replicas) == 1
 
 
 def leaving_with_the_replica(within_s: float) -> Leaving:

@@ -76,7 +76,7 @@ class Door:
 
     def eager(self, most: int) -> bool:
         """Whether there is room now for answers that may be thrown away; `most`: up to how many sessions."""
-        return self.shedding.speculates and self.sessions.sessions <= most and self.queues.room(time.monotonic())
+        return self.shedding.speculates and max(1, self.sessions.sessions) <= most and self.queues.room(time.monotonic())
 
     def allowance(self, caller: Caller) -> Allowance:
         """Of audio."""

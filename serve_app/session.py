@@ -30,20 +30,18 @@ from serve_app.kept import Copy
 from serve_app.life import REPLACED_S, Keeping, TakenUp
 from serve_app.outbox import ClientStalled, Outbox
 from serve_app.realtime import render
-from serve_app.realtime.session_object import SessionObject
-from serve_app.realtime.snapshot import Snapshot, creation, packed, unpacked
+from serve_app.realtime.snapshot import creation, packed, unpacked
 from serve_app.realtime.wire import Wire
 from serve_app.responding import Responding
 from serve_app.session_options import SessionOptions as SessionOptions
 from serve_app.streams import first_of
 from serve_app.tapes import Tapes, audio_part
+from serve_app.warming import Warming
 
 log = logging.getLogger(__name__)
 
 CLOSING_S = 10.0
 """For cancelled work to end: a call to a replica that is busy may take some seconds to notice."""
-
-
 RESTARTING = 1012
 """Service Restart: what the server's own proxies close with, too."""
 LASTING = (
@@ -85,7 +83,7 @@ class Session:
         self._engines = engines
         self._options = options
         self._before = unpacked(begun.data) if begun.data else None
-        session = _session_object(begun, options, self._before)
+        session = options.session(begun.session_id, self._before)
         self._wire = Wire(session, new_id, options.timings, options.allowance.rate_limits)
         expires_at = self._clock() + session.expires_at - time.time()
         self._conversation = Conversation(session.config(), new_id, expires_at, options.barge_in_s)
@@ -100,6 +98,7 @@ class Session:
         self._events: deque[ev.Event] = deque()
         self._posting = False
         self._responding: dict[str, Responding] = {}
+        self._warming = Warming(engines.language_model, options.warms)
         self._ending: list[asyncio.Task[None]] = []
         self._hang_up: asyncio.Future[cmd.HangUp] = asyncio.get_running_loop().create_future()
         self._moved = asyncio.Event()
@@ -129,6 +128,7 @@ class Session:
     async def close(self) -> None:
         """Stops all work and waits for its end."""
         self._hearing.close()
+        self._ending += self._warming.stop()
         for response_id in list(self._responding):
             self._stop(response_id)
         if self._ending:
@@ -228,7 +228,10 @@ class Session:
                 self._dictation.transcribe(item_id, self._incoming.brought, hints)
             case cmd.ForgetBuffer():
                 self._hearing.forget()
+            case cmd.WarmCache(prompt):
+                self._warming.begin(prompt)
             case cmd.StartReply(response_id, prompt, held):
+                self._ending += self._warming.stop()
                 self._work_on(response_id).reply(prompt)
                 if not held:
                     self._work_on(response_id).release()
@@ -288,12 +291,3 @@ class Session:
         if too_much_s > 0:
             await asyncio.sleep(too_much_s)
         await self._flows.wait()
-
-
-def _session_object(begun: Copy, options: SessionOptions, before: Snapshot | None) -> SessionObject:
-    session = SessionObject(begun.session_id, options.served, int(time.time() + options.longest_s), options.transcription_only)
-    if before is not None:
-        session.restore(before.session)
-    elif options.initial is not None:
-        session.update(options.initial)
-    return session

@@ -1,5 +1,6 @@
 """What one session is given beside its engines."""
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -8,7 +9,8 @@ from serve_app.core.commands import Command
 from serve_app.life import Life
 from serve_app.limits import Allowance
 from serve_app.realtime.client_events import SessionUpdateBody
-from serve_app.realtime.session_object import Served
+from serve_app.realtime.session_object import Served, SessionObject
+from serve_app.realtime.snapshot import Snapshot
 from serve_app.watching import Watcher, Watchers
 
 NOTHING = nullcontext()
@@ -31,6 +33,8 @@ class SessionOptions:
     """How long speech over an answer lasts before it ends the answer even without a word; 0: any speech does, at once."""
     eager: Callable[[], bool] = lambda: True
     """Whether there is room now for answers that are begun before their turn is confirmed."""
+    warms: Callable[[], bool] = lambda: False
+    """Whether there is room now for the language model to read the conversation while the user speaks, and any use in it."""
     timings: bool = False
     """The client asked for the timings of its turns."""
     transcription_only: bool = False
@@ -44,6 +48,15 @@ class SessionOptions:
     """Told when the session cannot begin because speech-to-text has no place for it."""
     during: Callable[[Command], AbstractContextManager[None]] = lambda command: NOTHING
     """In which a command is performed. What is begun within it inherits its context variables: so a trace comes to the engines."""
+
+    def session(self, session_id: str, before: Snapshot | None) -> SessionObject:
+        """As it begins; `before`: as it was on another connection."""
+        session = SessionObject(session_id, self.served, int(time.time() + self.longest_s), self.transcription_only)
+        if before is not None:
+            session.restore(before.session)
+        elif self.initial is not None:
+            session.update(self.initial)
+        return session
 
 
 def as_it_is(options: SessionOptions) -> SessionOptions:

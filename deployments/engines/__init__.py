@@ -28,6 +28,8 @@ class Declared:
     """Whether it is of no use without an NVIDIA GPU."""
     server: bool = False
     """Whether its model runs on another server."""
+    keeps_read: bool = False
+    """Whether a language model keeps what it has read of a prompt, for the next one that begins alike."""
 
 
 ENGINES: dict[str, dict[str, Declared]] = {
@@ -52,7 +54,7 @@ ENGINES: dict[str, dict[str, Declared]] = {
         "fake": Declared("deployments.engines.fake:FakeRecogniser", ""),
     },
     "language_model": {
-        "vllm": Declared("deployments.engines.vllm_engine:VllmLanguageModel", "Apache-2.0; the model's own", ("vllm",)),
+        "vllm": Declared("deployments.engines.vllm_engine:VllmLanguageModel", "Apache-2.0; the model's own", ("vllm",), keeps_read=True),
         "openai": Declared("deployments.engines.openai_llm:OpenAiLanguageModel", "of its server", ("openai",), server=True),
         "fake": Declared("deployments.engines.fake:FakeLanguageModel", ""),
     },

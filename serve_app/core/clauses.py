@@ -1,13 +1,18 @@
 """Cutting a reply, while it is being written, into clauses that can be spoken one after the other.
 
-The first clause leaves early, because the listener waits for it; later ones are whole sentences where these are not too long, because a
-voice sounds better with more to go by. The pieces joined are the text: nothing is lost or added.
+The first clause leaves early, because the listener waits for it: a short sentence, the words before a comma, or of a long sentence without
+one the words before a conjunction or preposition, where a speaker may breathe. Later ones are whole sentences where these are not too
+long, because a voice sounds better with more to go by. The pieces joined are the text: nothing is lost or added.
 """
 
 import re
 
 FIRST_MIN = 12
 """Characters after which the first clause may end at a comma."""
+FIRST_LONG = 44
+"""Characters after which the first clause does not wait for its sentence's end or a comma."""
+PHRASE_MIN = 20
+"""Characters that it has at least where it ends without either."""
 LATER_MIN = 24
 """Shorter sentences than this wait for the next one, unless they are the first clause."""
 LONGEST = 220
@@ -15,6 +20,13 @@ LONGEST = 220
 
 _SENTENCE = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|\n+|[。！？]")
 _PAUSE = re.compile(r"[,;:](?=\s)|\s[-–—](?=\s)|—")
+_PHRASE = re.compile(
+    r"\s(?=(?:and|but|or|so|because|which|who|that|when|where|while|if|although|though|until|unless|since|after|before|with|without|"
+    r"from|for|in|on|at|by|into|through|between|during|under|over|about|than|as)\s)",
+    re.IGNORECASE,
+)
+_OPEN = re.compile(r"[*_`\"“(\[]")
+"""What may hold together words on both sides of a phrase's border."""
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|No|Nos|Fig|approx|dept|est|Inc|Ltd|Co|e\.g|i\.e|a\.m|p\.m|U\.S|U\.K)|(?:^|[\s.])[A-Za-z]|(?:^|\n)\s*\d{1,3})\.$"
 )
@@ -41,20 +53,36 @@ class ClauseCutter:
         return [rest] if rest.strip() else []
 
     def _next_cut(self) -> int | None:
-        least = LATER_MIN if self._cut_any else 1
+        if self._cut_any:
+            end = self._sentence(LATER_MIN)
+        else:
+            ends = [end for end in (self._sentence(1), self._pause()) if end is not None]
+            end = self._phrase(min(ends, default=len(self._text))) or min(ends, default=None)
+        return self._too_long() if end is None else end
+
+    def _sentence(self, least: int) -> int | None:
         for match in _SENTENCE.finditer(self._text):
             written = self._text[: match.end()]
             if len(written.strip()) >= least and not _ABBREVIATION.search(written):
                 return match.end()
-        if not self._cut_any:
-            return self._first_pause()
-        return self._too_long()
+        return None
 
-    def _first_pause(self) -> int | None:
-        for match in _PAUSE.finditer(self._text):
-            if len(self._text[: match.end()].strip()) >= FIRST_MIN:
-                return match.end()
-        return self._too_long()
+    def _pause(self) -> int | None:
+        ends = (match.end() for match in _PAUSE.finditer(self._text))
+        return next((end for end in ends if len(self._text[:end].strip()) >= FIRST_MIN), None)
+
+    def _phrase(self, end: int) -> int | None:
+        """Within a clause that would be long, up to `end`: its last such border that leaves it short, or else the first one."""
+        if len(self._text[:end].strip()) <= FIRST_LONG:
+            return None
+        early, all_of_them = self._borders(min(end, FIRST_LONG)), self._borders(end)
+        return early[-1] if early else next(iter(all_of_them), None)
+
+    def _borders(self, end: int) -> list[int]:
+        return [match.start() for match in _PHRASE.finditer(self._text, 0, end) if self._may_end_at(match.start())]
+
+    def _may_end_at(self, border: int) -> bool:
+        return len(self._text[:border].strip()) >= PHRASE_MIN and not _OPEN.search(self._text, 0, border)
 
     def _too_long(self) -> int | None:
         if len(self._text) <= LONGEST:

@@ -57,6 +57,13 @@ class ForgetBuffer:
 
 
 @dataclass(frozen=True, slots=True)
+class WarmCache:
+    """The user speaks: the language model may read this meanwhile, the next prompt but for the last words. Nobody waits for it."""
+
+    prompt: Prompt
+
+
+@dataclass(frozen=True, slots=True)
 class StartReply:
     response_id: str
     prompt: Prompt
@@ -114,7 +121,7 @@ class Tell:
 
 Command = (
     Tell | BeginUtterance | EndUtterance | GuessTranscript | SettleUtterance | DropUtterance | TranscribeItem | ForgetBuffer
-    | StartReply | ReleaseReply | Speak | StopReply | HoldAudio | ResumeAudio | HangUp
+    | WarmCache | StartReply | ReleaseReply | Speak | StopReply | HoldAudio | ResumeAudio | HangUp
 )  # fmt: skip
 
 

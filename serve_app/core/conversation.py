@@ -10,8 +10,9 @@ Theory of operation
    prompt holds only that. A client that knows better says so (`ItemTruncated`), and is believed.
 6. Late results carry the id of their response or item, and mean nothing once that is over.
 7. When the user pauses, an answer may be drafted before the turn is confirmed (eager.py): nobody sees it unless it is released.
-8. With `barge_in_s` speech over an answer first only holds its audio; 5. comes when it is known to want the floor (barge_in.py).
-9. `deadline` is the next time at which `DeadlinePassed` is wanted.
+8. When speech starts the language model may read what it will be asked, but for the words that are being said (warmth.py).
+9. With `barge_in_s` speech over an answer first only holds its audio; 5. comes when it is known to want the floor (barge_in.py).
+10. `deadline` is the next time at which `DeadlinePassed` is wanted.
 """
 
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from serve_app.core.memory import Memory
 from serve_app.core.moments import Moments
 from serve_app.core.responses import Responses
 from serve_app.core.transcripts import TranscriptEvent, Transcripts, audio_without_text
+from serve_app.core.warmth import SAID, Warmth
 
 SHORTEST_COMMIT_S = 0.1
 """Less audio than this cannot be committed (OpenAI Realtime: input_audio_buffer_commit_empty)."""
@@ -52,6 +54,7 @@ class Conversation:
         self._eager = EagerTurn(self.responses)
         self._marks: dict[str, Marks] = {}
         self._barge_in = BargeIn(barge_in_s)
+        self._warmth = Warmth()
 
     @property
     def deadline(self) -> float | None:
@@ -88,7 +91,7 @@ class Conversation:
             case ev.SpeechResumed():
                 return self._resumed(now)
             case ev.BufferStarted():
-                return self._begin_utterance(event.start_s, told_of=False)
+                return [*self._begin_utterance(event.start_s, told_of=False), *self._warmed()]
             case ev.TranscriptGrew() | ev.TranscriptFinished() | ev.TranscriptFailed():
                 return self._transcript(event, now)
             case ev.TranscriptGuessed():
@@ -134,7 +137,12 @@ class Conversation:
             self._eager.undecided = None
             interrupted += self._interrupt(now)
         begun = self._begin_utterance(event.start_s, told_of=True)
-        return [*begun, *interrupted]
+        return [*begun, *interrupted, *self._warmed()]
+
+    def _warmed(self) -> list[Command]:
+        if not self.config.responds or self.responses.default is not None or self._transcripts.waiting:
+            return []
+        return self._warmth.wanted(self.responses.prompt_of(self.config, SAID))
 
     def _begin_utterance(self, start_s: float, told_of: bool) -> list[Command]:
         if self._utterance is not None:
@@ -316,7 +324,7 @@ class Conversation:
         self._eager.undecided = None
         self._transcripts.reveal(one.item_id)
         interrupted = [*self.responses.discard_draft(), *self._interrupt(now)]
-        return [Tell(told.UtteranceStarted(one.item_id, one.start_s)), *interrupted, cmd.ResumeAudio()]
+        return [Tell(told.UtteranceStarted(one.item_id, one.start_s)), *interrupted, cmd.ResumeAudio(), *self._warmed()]
 
     def _cancel_asked(self, event: ev.ResponseCancelled) -> list[Command]:
         live = self.responses.default

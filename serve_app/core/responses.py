@@ -105,6 +105,11 @@ class Responses:
             elif part.id in history:  # it may have been deleted while the response waited
                 yield history[part.id]
 
+    def prompt_of(self, config: Config, said: Item) -> Prompt:
+        """What the language model would be asked if that were said now."""
+        messages = chat_messages(config.instructions, chain(self._memory.history, [said]))
+        return Prompt(messages, config.tools, config.tool_choice)
+
     # --- before they are wanted ---------------------------------------------------------------------------------------------------------
 
     def write_draft(self, config: Config, item_id: str, text: str, guess_at: float, now: float) -> list[Command]:

@@ -1,6 +1,8 @@
 // The page's elements. Text goes in as text nodes and figures as custom properties, so that a strict content security policy holds.
 
 import { Phase, State } from "./conversation.js";
+import { element, inWords } from "./elements.js";
+import { waterfall } from "./waterfall.js";
 
 const STATUS = {
   [Phase.IDLE]: "Press the button and ask something.",
@@ -15,13 +17,6 @@ const RESTING = { listening: "Listening. Go ahead.", typing: "Connected. Type a 
 const WHO = { user: "You", assistant: "Sparkvox", tool: "Tool" };
 
 const SHORTEST_SCALE_MS = 1000;
-
-function element(tag, className, text = "") {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = text;
-  return made;
-}
 
 export class View {
   constructor(root = document) {
@@ -125,7 +120,7 @@ export class View {
     }
     bar.append(element("strong", "total", inWords(timings.total)));
     row.bar.append(bar, legend(timings));
-    row.article.append(row.bar);
+    row.article.append(...[row.bar, waterfall(timings)].filter(Boolean));
     this.scaleMs = Math.max(this.scaleMs, timings.total);
     this.log.style.setProperty("--scale-ms", this.scaleMs);
   }
@@ -139,8 +134,4 @@ function legend(timings) {
     made.append(entry);
   }
   return made;
-}
-
-function inWords(ms) {
-  return ms >= 10000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms)} ms`;
 }

@@ -25,6 +25,26 @@ def cut(text: str, size: int = 3) -> list[str]:
         ("Ask e.g. your friend about it.", ["Ask e.g. your friend about it."]),
         ("1. Take the train to the town\n2. Walk from there", ["1. Take the train to the town\n", "2. Walk from there"]),
         ("One. Two. Three. Four. Five. Six. Seven.", ["One.", " Two. Three. Four. Five. Six.", " Seven."]),
+        (
+            "The capital of France is the very old city on the river Seine that everybody calls Paris.",
+            ["The capital of France is the very old city", " on the river Seine that everybody calls Paris."],
+        ),
+        (
+            "You take the train to the airport and then you walk, if it is not raining.",
+            ["You take the train to the airport", " and then you walk, if it is not raining."],
+        ),
+        (
+            "Photosynthesis turns carbon dioxide, water and sunlight to sugar.",
+            ["Photosynthesis turns carbon dioxide,", " water and sunlight to sugar."],
+        ),
+        (
+            "He said *never in all the years that I have lived here* and left.",
+            ["He said *never in all the years that I have lived here* and left."],
+        ),
+        (
+            "Sixteenhundredandseventyfive metres above the sea in the mountains.",
+            ["Sixteenhundredandseventyfive metres above the sea", " in the mountains."],
+        ),
         ("", []),
         ("   ", []),
     ],
@@ -36,6 +56,20 @@ def test_a_text_is_cut_where_a_speaker_would_breathe(text: str, clauses: list[st
 def test_the_first_clause_leaves_before_the_sentence_is_over() -> None:
     cutter = ClauseCutter()
     assert cutter.feed("The capital of France, which is ") == ["The capital of France,"]
+
+
+WORDS = ["old", "wonderful ", "and", "the", "house,", "years.", "in", "Dr.", "*so*", "that", "-", "photosynthesis", "Yes!"]
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=30).map(" ".join), st.integers(1, 30))
+def test_how_much_of_a_text_comes_at_once_does_not_change_its_first_clause(text: str, size: int) -> None:
+    assert cut(text, size)[:1] == cut(text, 1)[:1]
+
+
+def test_a_long_sentence_leaves_its_first_words_before_it_is_written() -> None:
+    cutter = ClauseCutter()
+    assert cutter.feed("The weather will be sunny and warm in the ") == []
+    assert cutter.feed("whole country ") == ["The weather will be sunny and warm"]
 
 
 def test_a_text_without_punctuation_is_cut_all_the_same() -> None:

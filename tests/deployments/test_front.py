@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket
 
 from deployments.front import Front
+from deployments.gateway import warming_helps
 from deployments.guard import Guard
 from serve_app.access import Access, Caller, Key
 from serve_app.admission import Admission, Door, Refused, is_loopback, origin_allowed
@@ -70,12 +71,12 @@ def test_pages_come_in_from_here_and_from_where_it_is_allowed(origin: str | None
     assert origin_allowed(origin, "here:8000", allowed) is comes_in
 
 
-def a_client(query: bytes = b"") -> tuple[Door, SessionOptions]:
+def a_client(query: bytes = b"", **options: Any) -> tuple[Door, SessionOptions]:
     """What it is given that connects with this query, by which door."""
     settings = Settings.of({"profile": "fake"})
     door = Door.of(settings, Access(b"secret"))
     served = Served("model", "transcription", "voice", ("voice",), "instructions")
-    front = Front(Engines(*[cast("Any", None)] * 5), SessionOptions(served), settings, door)
+    front = Front(Engines(*[cast("Any", None)] * 5), SessionOptions(served, **options), settings, door)
     scope = {"type": "websocket", "path": "/v1/realtime", "query_string": query, "headers": []}
     return door, front._asked(WebSocket(scope, receive=cast("Any", None), send=cast("Any", None)))
 
@@ -85,6 +86,24 @@ def test_answers_are_not_begun_in_the_pause_while_an_engine_keeps_another_sessio
     assert options.eager() and not a_client(b"sparkvox=patient")[1].eager()
     options.watch("sess_other").saw(ev.ClearAsked(), [cmd.StartReply("resp_1", Prompt(()))], time.monotonic() - 60)
     assert not options.eager()
+
+
+def test_reading_ahead_helps_where_one_replica_keeps_what_it_has_read() -> None:
+    def helps(**llm: Any) -> bool:
+        return warming_helps(Settings.of({"profile": "cpu", "llm": llm}).llm)
+
+    assert helps(engine="vllm") and helps(max_replicas=1)
+    assert not helps(replicas=2) and not helps(max_replicas=2)
+    assert not helps(engine="openai") and not helps(engine="fake")
+
+
+def test_a_client_that_wants_no_haste_has_nothing_read_ahead() -> None:
+    door, options = a_client()
+    assert not options.warms(), "its engine keeps nothing"
+    door, options = a_client(warms=lambda: True)
+    assert options.warms() and not a_client(b"sparkvox=patient", warms=lambda: True)[1].warms()
+    door.shedding.level = Level.NO_SPECULATION
+    assert not options.warms()
 
 
 def test_answers_are_not_begun_in_the_pause_while_memory_is_short() -> None:

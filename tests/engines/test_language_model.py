@@ -3,15 +3,20 @@
 import asyncio
 import json
 from contextlib import aclosing
+from dataclasses import replace
 
 import psutil
 import pytest
 import pytest_asyncio
 
 from deployments.engines import create
+from deployments.engines.vllm_engine import CPU_BLOCK
 from serve_app import models
+from serve_app.core import commands as cmd
+from serve_app.core.config import Config
 from serve_app.engines import ChatMessage, Constraints, Prompt, ReplyEnd, TextDelta, Tool, ToolCallDelta
 from serve_app.errors import EngineGone, PromptRefused, PromptTooLong
+from tests.core.talk import Talk
 from tests.engines.every import every, options_for
 
 # vLLM is bound to the loop that it was first used in, and takes the better part of a minute to start.
@@ -150,6 +155,19 @@ async def test_what_two_prompts_begin_with_is_read_once(model):
     await answer(model, Prompt(history, max_tokens=1))
     _, end = await answer(model, Prompt((*history, ChatMessage("assistant", "I do."), ChatMessage("user", "Which?")), max_tokens=1))
     assert end.cached_tokens > end.prompt_tokens / 2
+
+
+@with_vllm
+async def test_of_a_conversation_that_was_read_while_the_user_spoke_only_the_last_words_are_left_to_read(model):
+    talk = Talk(Config(instructions=SHORT + " Remember these words: " + "quince, medlar, sloe, " * 20))
+    talk.user_says("What did I ask you to remember?")
+    talk.agent_answers("Some fruits.", seconds=1.0)
+    talk.happens(after=2.0)
+    talk.user_says("Which ones?")
+    read, asked = talk.commanded(cmd.WarmCache)[-1].prompt, talk.reply().prompt
+    await answer(model, replace(read, max_tokens=1))
+    _, end = await answer(model, replace(asked, max_tokens=1))
+    assert end.prompt_tokens - 2 * CPU_BLOCK < end.cached_tokens < end.prompt_tokens
 
 
 @with_vllm

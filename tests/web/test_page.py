@@ -49,6 +49,33 @@ def test_a_spoken_question_is_written_down_answered_and_timed(server_url: str, m
         assert page.complaints == []
 
 
+# Where each step's bar begins and how long it is, in parts of the width that it has.
+BARS = """
+return [...document.querySelectorAll(".steps .track")].map((track) => {
+  const [whole, bar] = [track, track.firstChild].map((one) => one.getBoundingClientRect());
+  return [(bar.left - whole.left) / whole.width, bar.width / whole.width];
+});
+"""
+
+
+def test_the_steps_of_a_turn_are_a_table_whose_bars_are_drawn_to_scale(server_url: str, microphone: Microphone, tmp_path: Path) -> None:
+    with page_at(server_url, tmp_path / "profile", *hears(microphone(1.0))) as page:
+        page.press_talk()
+        figures = json.loads(page.wait_for_answers(1)[0]["response"]["metadata"]["sparkvox.timings"])
+        page.wait(lambda: page.texts(".assistant .steps summary") == ["Steps"], "the steps")
+        assert page.texts(".steps th[scope=row]") == [""] * len(figures["stages"]), "they are shown when they are wanted"
+        page.find(".steps summary").click()
+
+        assert page.texts(".steps th[scope=row]")[0] == "endpoint wait" and len(figures["stages"]) >= 5
+        assert page.texts(".steps .from") == [shown_ms(start) for _, start, _ in figures["stages"]]
+        assert page.texts(".steps .took") == [shown_ms(end - start) for _, start, end in figures["stages"]]
+        last = max(end for _, _, end in figures["stages"])
+        drawn = [place for bar in page.driver.execute_script(BARS) for place in bar]
+        assert drawn == pytest.approx([place / last for _, start, end in figures["stages"] for place in (start, end - start)], abs=0.02)
+        assert ("Begun in the pause" in page.find(".steps caption").text) is figures["drafted"]
+        assert page.complaints == []
+
+
 def test_speaking_over_the_answer_stops_it_and_truncates_to_what_was_played(
     server_url: str, microphone: Microphone, tmp_path: Path
 ) -> None:
