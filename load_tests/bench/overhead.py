@@ -12,20 +12,18 @@ most of it in the pause. Turns come much closer than in talk (each 1.8 s), so th
 import argparse
 import asyncio
 import json
-import shlex
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from load_tests.about import machine
+from load_tests.about import about
 from load_tests.bench.tones import TURN_FRAMES, WARM_TURNS, Talk, endings, sound, stages, waits
 from load_tests.knee import percentiles
 from load_tests.light import FRAME_S, Player, appended, line_to, message, spread
@@ -51,10 +49,16 @@ SETTINGS = (
 
 def main() -> None:
     args = _arguments()
+    described = about("load_tests.bench.overhead") | {
+        "what": "overhead of the server itself: fake engines that cost nothing; client, echo and server on the same machine",
+        "silence_ms": args.silence_ms,
+        "settings": [*SETTINGS, *args.settings],
+        "goal": "on 2 cores 10 ms p50 and 25 ms p99 at one session, 60 ms p99 at 32; processor seconds a session flat",
+    }
     with _echo() as echo, _server(args) as (url, server):
         result = asyncio.run(_measured(args, url, server, echo))
     if args.out:
-        args.out.write_text(json.dumps(_about(args) | result, indent=2) + "\n")
+        args.out.write_text(json.dumps(described | result, indent=2) + "\n")
 
 
 async def _measured(args: argparse.Namespace, url: str, server: psutil.Process, echo: str) -> dict[str, Any]:
@@ -179,18 +183,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--pid", type=int, help="its `sparkvox serve`")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
-
-
-def _about(args: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "what": "overhead of the server itself: fake engines that cost nothing; client, echo and server on the same machine",
-        "command": "python -m load_tests.bench.overhead " + shlex.join(sys.argv[1:]),
-        "machine": machine(),
-        "date": datetime.now(UTC).date().isoformat(),
-        "silence_ms": args.silence_ms,
-        "settings": [*SETTINGS, *args.settings],
-        "goal": "on 2 cores 10 ms p50 and 25 ms p99 at one session, 60 ms p99 at 32; processor seconds a session flat",
-    }
 
 
 def _say(line: str) -> None:

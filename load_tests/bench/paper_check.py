@@ -11,19 +11,17 @@ import argparse
 import asyncio
 import json
 import random
-import shlex
 import statistics
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from load_tests.about import machine
+from load_tests.about import about
 from load_tests.bench.two_nodes import THINKS_S, WARM_S, measured_row
 from load_tests.simulated_engines import Gpu, Model, ModelPace, OneByOne
 from load_tests.simulated_talk import Answer, Node
-from load_tests.virtual_time import now, run
+from load_tests.virtual_time import for_a_while, now, run
 from tests.real_server import running
 
 TOKENS = 5
@@ -67,11 +65,7 @@ def simulated(paces: Paces, sessions: int, overhead_s: float, seconds: float = S
 
 async def _simulated(paces: Paces, sessions: int, overhead_s: float, seconds: float) -> list[float]:
     node, waits = paces.node(), list[float]()
-    tasks = [asyncio.create_task(_pushes(node, random.Random(seed), overhead_s, waits)) for seed in range(sessions)]
-    await asyncio.sleep(seconds)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await for_a_while((_pushes(node, random.Random(seed), overhead_s, waits) for seed in range(sessions)), seconds)
     return waits
 
 
@@ -89,6 +83,10 @@ async def _pushes(node: Node, chance: random.Random, overhead_s: float, waits: l
 
 def main() -> None:
     args = _arguments()
+    described = about("load_tests.bench.paper_check") | {
+        "what": "paced fake engines on a real server, beside the same in simulation",
+        "paces": asdict(Paces()),
+    }
     with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "server.log", "fake", *Paces().settings) as address:
         door = address.removeprefix("http://")
         alone = asyncio.run(measured_row([door], 1, args.seconds / 2))
@@ -102,7 +100,7 @@ def main() -> None:
     _say(f"error of the simulation: p50 {errors['p50_s']:+.1%}, p95 {errors['p95_s']:+.1%}")
     if args.out:
         rows = {"alone": asdict(alone), "real": asdict(real), "simulated": asdict(paper), "errors": errors}
-        args.out.write_text(json.dumps(_about() | {"overhead_s": round(overhead_s, 4)} | rows, indent=2) + "\n")
+        args.out.write_text(json.dumps(described | {"overhead_s": round(overhead_s, 4)} | rows, indent=2) + "\n")
 
 
 def _arguments() -> argparse.Namespace:
@@ -111,16 +109,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60.0, help="of talk, besides warming up")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
-
-
-def _about() -> dict[str, object]:
-    return {
-        "what": "paced fake engines on a real server, beside the same in simulation",
-        "command": "python -m load_tests.bench.paper_check " + shlex.join(sys.argv[1:]),
-        "machine": machine(),
-        "date": datetime.now(UTC).date().isoformat(),
-        "paces": asdict(Paces()),
-    }
 
 
 def _say(line: str) -> None:

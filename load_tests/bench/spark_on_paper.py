@@ -12,19 +12,17 @@ import argparse
 import asyncio
 import itertools
 import json
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from load_tests.about import machine
+from load_tests.about import about
 from load_tests.knee import percentiles
 from load_tests.simulated_engines import Gpu, Model, ModelPace, OneByOne
 from load_tests.simulated_talk import Found, Habits, Node, Serving, Speaker
-from load_tests.virtual_time import run
+from load_tests.virtual_time import for_a_while, run
 
 WARM_S = 60.0
 STUTTERS = 0.001
@@ -40,9 +38,7 @@ class Assumption:
 
 
 BANDWIDTH = Assumption("memory bandwidth of a Spark", 273.0, "GB/s", "NVIDIA's data sheet of the DGX Spark")
-REACHED = Assumption(
-    "of it is reached", 0.8, "", "dense NVFP4, one stream: Llama 8B 38.7 tokens/s of 45.5 (NVIDIA), Gemma 31B 7.0 of 8.8"
-)
+REACHED = Assumption("of it is reached", 0.8, "", "dense NVFP4, one stream: Llama 8B 38.7 tokens/s of 45.5 (NVIDIA), Gemma 31B 7.0 of 8.8")
 WEIGHTS = Assumption("language model's weights", 7.55, "GB", "Qwen3.5-9B NVFP4 in vLLM on a Spark, March 2026")
 STATE = Assumption("a reply's recurrent state, read and written", 0.1007, "GB", "its config: 24 layers x 32 x 128 x 128 x 4 bytes, twice")
 REMEMBERED = Assumption("a token's keys and values", 32.768, "kB", "its config: 8 layers x 4 heads x 256 x 2 x 2 bytes")
@@ -133,13 +129,7 @@ async def _simulated(case: Case, sessions: int, minutes: float) -> Row:
     nodes, found, seconds = LAYOUTS[case.sparks](case.pace), Found(since_s=WARM_S), WARM_S + 60 * minutes
     serving = SERVING[case.turns_are]
     speakers = [Speaker(nodes[seed % len(nodes)], case.habits, serving, seed, found) for seed in range(sessions)]
-    tasks = [asyncio.create_task(job) for job in (*(speaker.talk() for speaker in speakers), *map(_listens, nodes))]
-    done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()
+    await for_a_while((*(speaker.talk() for speaker in speakers), *map(_listens, nodes)), seconds)
     at = percentiles(found.waits)
     waits = [round(at[name], 3) for name in ("p50", "p95", "p99")]
     return Row(sessions, len(found.waits), *waits, found.stutters, found.wasted, round(nodes[0].model.gpu.busy_s / seconds, 2))
@@ -175,12 +165,13 @@ def most(rows: Sequence[Row], p95_s: float) -> int:
 
 def main() -> None:
     args = _arguments()
+    described = _about(args)
     _say("A simulation. What it assumes:\n")
     for one in ASSUMPTIONS:
         _say(f"  {one.what:46} {one.value:9.4g} {one.unit:9} {one.source}")
     results = [_result(case, args.minutes, args.p95) for case in CASES]
     if args.out:
-        args.out.write_text(json.dumps(_about(args) | {"results": results}, indent=2) + "\n")
+        args.out.write_text(json.dumps(described | {"results": results}, indent=2) + "\n")
 
 
 def _result(case: Case, minutes: float, limits_s: Sequence[float]) -> dict[str, Any]:
@@ -211,11 +202,8 @@ def _arguments() -> argparse.Namespace:
 
 
 def _about(args: argparse.Namespace) -> dict[str, Any]:
-    return {
+    return about("load_tests.bench.spark_on_paper") | {
         "what": "simulation in virtual time; nothing was run on a Spark",
-        "command": "python -m load_tests.bench.spark_on_paper " + shlex.join(sys.argv[1:]),
-        "machine": machine(),
-        "date": datetime.now(UTC).date().isoformat(),
         "p95_s": args.p95,
         "minutes": args.minutes,
         "assumptions": [asdict(one) for one in ASSUMPTIONS],
