@@ -153,7 +153,7 @@ def _rounded(values: list[float]) -> dict[str, float]:
 @contextmanager
 def _echo() -> Iterator[str]:
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "load_tests.bench.echo:app", "--port", str(port), "--log-level", "warning"]
+    command = [sys.executable, "-m", "uvicorn", "load_tests.bench.plain_echo:app", "--port", str(port), "--log-level", "warning"]
     process = subprocess.Popen([*command, "--ws-per-message-deflate", "false"])
     try:
         yield f"ws://127.0.0.1:{port}/"
