@@ -96,7 +96,7 @@ async def _row(args: argparse.Namespace, url: str, server: psutil.Process, count
     began, taken, mine = time.perf_counter(), cpu_s(server), time.process_time()
     talks = await _talks(url, count, [appended(frame) for frame in raw], length, update)
     minutes = (time.perf_counter() - began) / 60
-    ends = endings(raw, length, silence_s)
+    ends = await asyncio.to_thread(endings, raw, length, silence_s)
     each = [waits(talk, ends, silence_s) for talk in talks]
     for problem in [problem for talk in talks for problem in talk.problems][:3]:
         _say(problem)

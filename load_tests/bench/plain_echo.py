@@ -1,4 +1,4 @@
-"""A websocket that says what it hears: what any server on uvicorn pays. For overhead.py: python -m uvicorn load_tests.bench.plain_echo:app"""
+"""A websocket that says what it hears: what any server on uvicorn pays. overhead.py runs it with uvicorn."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any

@@ -1,5 +1,6 @@
 """What a session of overhead.py says and hears: short tones with silence between them, and when each was over and answered."""
 
+import asyncio
 import json
 import statistics
 from collections.abc import Sequence
@@ -8,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from deployments.engines.fake import FakeVoiceActivity
+from deployments.engines.fake import FakeTurnDetector, FakeVoiceActivity
 from load_tests.questions import FRAME_SAMPLES, WIRE_RATE
 from serve_app.codec import Codec
 from serve_app.core.config import ServerVad
-from serve_app.core.endpointing import Endpointer
-from serve_app.core.events import SpeechStopped
-from serve_app.engines import HEARING_RATE
+from serve_app.core.events import Event, SpeechStarted, SpeechStopped
+from serve_app.engines import Hints
+from serve_app.hearing import Hearing
 
 SPEECH_FRAMES, TURN_FRAMES = 15, 89
 """A turn's length is no multiple of the pattern in which frames of 20 and of 32 ms meet, so that all their meetings come."""
@@ -78,16 +79,23 @@ def sound() -> tuple[bytes, ...]:
 
 def endings(frames: Sequence[bytes], length: int, silence_s: float) -> list[Ending]:
     """Where the turns of `length` frames end, by the code with which the server finds it."""
-    codec, voice = Codec(), FakeVoiceActivity()
-    endpointer = Endpointer(ServerVad(silence_s=silence_s))
-    rest, at, found = np.zeros(0, np.int16), 0, []
+    return asyncio.run(_endings(frames, length, silence_s))
+
+
+async def _endings(frames: Sequence[bytes], length: int, silence_s: float) -> list[Ending]:
+    codec, found, number = Codec(), list[Ending](), 0
+
+    def happened(event: Event) -> None:
+        if isinstance(event, SpeechStarted):
+            hearing.begin("utterance", event.start_s, Hints())
+        elif isinstance(event, SpeechStopped):
+            hearing.end("utterance")  # what is left of a frame then goes with the utterance, and the next frame begins there
+            found.append(Ending(number - number % len(frames) + SPEECH_FRAMES - 1, number))
+
+    hearing = Hearing(FakeVoiceActivity(), FakeTurnDetector(), lambda message: None, happened, lambda: False)
+    hearing.configure(ServerVad(silence_s=silence_s))
     for number in range(length):
-        rest = np.concatenate((rest, codec.heard(frames[number % len(frames)], "audio/pcm")))
-        while len(rest) >= voice.frame_samples:
-            frame, rest = rest[: voice.frame_samples], rest[voice.frame_samples :]
-            heard = endpointer.feed(voice.score(frame), at / HEARING_RATE, (at := at + voice.frame_samples) / HEARING_RATE)
-            if isinstance(heard, SpeechStopped):
-                found.append(Ending(number - number % len(frames) + SPEECH_FRAMES - 1, number))
+        await hearing.append(codec.heard(frames[number % len(frames)], "audio/pcm"))
     return found
 
 
