@@ -20,6 +20,7 @@ from serve_app.life import Leaving, Life
 from serve_app.realtime.session_object import Served
 from serve_app.session import SessionOptions
 from serve_app.settings import Settings
+from serve_app.speech_text import prepare
 
 PROBE_S = 3.0
 """How long a readiness probe waits for each deployment."""
@@ -48,6 +49,7 @@ class Gateway:
             language_model=RemoteLanguageModel(llm, warm_s),
             text_to_speech=self._text_to_speech,
         )
+        prepare()
         self._keeper = RemoteKeeper(parts["sessions"], warm_s) if "sessions" in parts else None
         await asyncio.gather(*(part.warm() for part in (*_all(self._engines), self._keeper) if part is not None))
         self._door = Door.of(settings, access)
