@@ -40,10 +40,10 @@ class Serving:
 
     ends_s: float = 0.5
     """The silence that ends a turn."""
-    frames_s: tuple[float, float] = (0.04, 0.08)
+    frames_s: tuple[float, float] = (0.02, 0.04)
     """What is added to it because audio comes in frames (load_tests/bench/overhead.py)."""
-    guesses_s: float | None = 0.2
-    """The pause in which an answer is begun. None: patient turns."""
+    guesses_s: float | None = 0.22
+    """The pause in which an answer is begun: 0.2 s, in frames of 32 ms. None: patient turns."""
     overhead_s: float = 0.015
     """Gateway, network and calls between the deployments."""
 

@@ -85,7 +85,7 @@ LAYOUTS: dict[str, Callable[[ModelPace], list[Node]]] = {"one": one_spark, "two"
 SERVING = {
     "patient": Serving(guesses_s=None),
     "eager": Serving(),
-    "semantic": Serving(ends_s=0.25, guesses_s=None),
+    "semantic": Serving(ends_s=0.27, guesses_s=None),
 }
 """What ends a turn: 0.5 s of silence; the same, with answers begun after 0.2 s of it; a turn detector asked after 0.2 s, for 50 ms."""
 

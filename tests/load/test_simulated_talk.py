@@ -11,7 +11,7 @@ from load_tests.simulated_talk import Found, Habits, Node, Serving, Speaker
 from load_tests.virtual_time import run
 
 PLAIN = Habits(hesitates=0.0, interrupts=0.0, first_clause_tokens=(10, 10), later_clauses=(0, 0))
-SERVING = Serving(frames_s=(0.05, 0.05), overhead_s=0.0)
+SERVING = Serving(guesses_s=0.2, frames_s=(0.05, 0.05), overhead_s=0.0)
 ALONE_S = 0.02 + 10 * 0.03 + 0.03
 """Recognition, ten tokens, synthesis."""
 
