@@ -26,6 +26,7 @@ from serve_app.session import SessionOptions
 from serve_app.session_figures import SessionFigures
 from serve_app.session_log import SessionLog
 from serve_app.settings import LanguageModelSettings, Settings
+from serve_app.speech_text import prepare
 from serve_app.watching import Watcher, Watchers
 
 PROBE_S = 3.0
@@ -56,6 +57,7 @@ class Gateway:
             language_model=RemoteLanguageModel(llm, warm_s),
             text_to_speech=self._text_to_speech,
         )
+        prepare()
         self._keeper = RemoteKeeper(parts["sessions"], warm_s) if "sessions" in parts else None
         await asyncio.gather(*(part.warm() for part in (*_all(self._engines), self._keeper) if part is not None))
         self._door = Door.of(settings, access, self._sink)

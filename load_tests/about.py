@@ -2,6 +2,19 @@
 
 import os
 import platform
+import shlex
+import sys
+from datetime import UTC, datetime
+
+
+def about(module: str) -> dict[str, object]:
+    """To be called at the start: the load average then is of what else the machine does."""
+    return {
+        "command": f"python -m {module} {shlex.join(sys.argv[1:])}".strip(),
+        "machine": machine(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "load_average_before": round(os.getloadavg()[0], 1),
+    }
 
 
 def machine() -> str:

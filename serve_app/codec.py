@@ -2,6 +2,7 @@
 
 from serve_app import audio
 from serve_app.engines import HEARING_RATE, Pcm
+from serve_app.live_resampler import LiveResampler
 
 WIRE_RATES = {"audio/pcm": 24_000, "audio/pcmu": 8_000, "audio/pcma": 8_000}
 """Samples a second of the formats that the Realtime protocol has."""
@@ -14,14 +15,14 @@ def seconds_of(encoded: bytes, form: str) -> float:
 class Codec:
     def __init__(self) -> None:
         self._in_format = ""
-        self._in: audio.Resampler | None = None
+        self._in: LiveResampler | None = None
         self._out_key: tuple[str, str, int] | None = None
         self._out: audio.Resampler | None = None
 
     def heard(self, encoded: bytes, form: str) -> Pcm:
         """Samples at HEARING_RATE. Raises ValueError for bytes that are no whole samples."""
         if form != self._in_format:
-            self._in_format, self._in = form, audio.Resampler(WIRE_RATES[form], HEARING_RATE)
+            self._in_format, self._in = form, LiveResampler(WIRE_RATES[form], HEARING_RATE)
         assert self._in is not None
         return self._in.push(audio.decode(encoded, form))
 

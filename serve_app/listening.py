@@ -3,7 +3,8 @@
     Ear.send ──> samples of each utterance ──> due ──> one step of the Recogniser, in the one worker thread ──> Ear.results
 
 An utterance is due when it has `step_samples` new samples, or when its end has come. What is due within `gather_s` takes one step
-together, because a GPU is filled by batches. Ends go first, in a step of their own: somebody waits for a final, nobody for a partial.
+together, because a GPU is filled by batches. Ends go first and at once, in a step of their own: somebody waits for a final, nobody for a
+partial; ends that come during a step are together in the next.
 When nothing is due nothing runs: the scheduler is a task that ends, so silent sessions cost nothing.
 
 What one session does cannot harm another: each has bounds on what it may store, and one that goes beyond them fails alone.
@@ -90,15 +91,14 @@ class Listening:
     async def _schedule(self) -> None:
         try:
             while self._due:
-                await asyncio.sleep(self.limits.gather_s)
+                await asyncio.sleep(0 if any(map(_is_awaited, self._due)) else self.limits.gather_s)
                 if batch := self._take():
                     await self._step(batch)
         finally:
             self._scheduler = None
 
     def _take(self) -> list[Task]:
-        """Somebody waits for what has ended and for guesses; nobody for the rest."""
-        awaited = [utterance for utterance in self._due if utterance.ended or utterance.guess_at_s is not None]
+        awaited = [utterance for utterance in self._due if _is_awaited(utterance)]
         chosen = awaited or list(self._due)[: self.limits.partials_at_once]
         batch = []
         for utterance in chosen:
@@ -123,3 +123,8 @@ class Listening:
         step_s = time.monotonic() - began
         for task, answer in zip(batch, answers, strict=True):
             task.answer(answer, began, step_s, len(batch))
+
+
+def _is_awaited(utterance: Utterance) -> bool:
+    """Somebody waits for what has ended and for guesses; nobody for the rest."""
+    return utterance.ended or utterance.guess_at_s is not None

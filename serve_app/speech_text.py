@@ -48,6 +48,11 @@ def speakable(text: str, language: str = "en") -> str:
     return text
 
 
+def prepare() -> None:
+    """Imports and compiles what the first clause would wait for: 0.2 s."""
+    speakable("**It** costs $4.50 on 3 May, see https://example.com \U0001f600")
+
+
 def _pass(text: str, english: bool) -> str:
     text = without_markdown(_ascii_digits(_without_emoji(text))).translate(_PLAIN_SIGNS)
     text = applied(ADDRESSES, text)
@@ -63,7 +68,7 @@ def _pass(text: str, english: bool) -> str:
 def _without_emoji(text: str) -> str:
     import emoji
 
-    return _EMOTICON.sub(" ", emoji.replace_emoji(text, " "))
+    return _EMOTICON.sub(" ", text if text.isascii() else emoji.replace_emoji(text, " "))
 
 
 def _ascii_digits(text: str) -> str:

@@ -112,14 +112,14 @@ def _measured(nodes: int, sessions: Sequence[int], seconds: float) -> list[Row]:
         used = hosts.both[:nodes]
         until(lambda: all(cluster.has_all_parts(host) for host in used), "all parts are there")
         doors = [cluster.door(host) for host in used]
-        rows = [asyncio.run(_row(doors, count, seconds)) for count in sessions]
+        rows = [asyncio.run(measured_row(doors, count, seconds)) for count in sessions]
         for host in reversed(used):
             cluster.leave(host)
     cluster.bury()
     return rows
 
 
-async def _row(doors: list[str], sessions: int, seconds: float) -> Row:
+async def measured_row(doors: list[str], sessions: int, seconds: float) -> Row:
     waits: list[float] = []
     ends = time.monotonic() + WARM_S + seconds
     talks = [_talk(doors[n % len(doors)], random.Random(n), ends, seconds, waits) for n in range(sessions)]
