@@ -68,6 +68,8 @@ class Shared:
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Of the `head` and of a node that did `join`, for placement."""
     versions: Mapping[str, str] = field(default_factory=dict)
+    cluster: str = ""
+    """Ray's id of the head's cluster; another one when the head has begun anew."""
 
     def differences(self, here: Mapping[str, str]) -> list[str]:
         other = {name: version for name, version in self.versions.items() if here.get(name) != version}
