@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import threading
 import time
 from collections import deque
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from deployments.engines.pacing import Gate, Steps
 from serve_app.audio import level_dbfs
 from serve_app.engines import (
     HEARING_RATE,
@@ -32,36 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
     from serve_app.engines import Due, Hints, Pcm, Prompt, ReplyPiece, Speech
-
-
-class Gate:
-    """Holds the work of a worker thread between `shut` and `open`."""
-
-    GIVE_UP_S = 30.0
-    """A test that forgot to open it fails instead of hanging."""
-
-    def __init__(self) -> None:
-        self._way = threading.Event()
-        self._way.set()
-        self._reached = threading.Event()
-
-    def shut(self) -> None:
-        self._reached.clear()
-        self._way.clear()
-
-    def open(self) -> None:
-        self._way.set()
-
-    async def reached(self) -> None:
-        """Until some work stands before the gate."""
-        if not await asyncio.to_thread(self._reached.wait, self.GIVE_UP_S):
-            raise EngineFailed("nothing came to the gate")
-
-    def pass_through(self) -> None:
-        """For the worker thread."""
-        self._reached.set()
-        if not self._way.wait(self.GIVE_UP_S):
-            raise EngineFailed("the gate stayed shut")
 
 
 # --- voice activity ---------------------------------------------------------------------------------------------------------------------
@@ -166,8 +136,16 @@ class FakeLanguageModel:
     """Each prompt is given the next of `replies`, word by word: a text, or parts in order, among them tool calls and an exception to be
     raised there. Beyond the last one it echoes: "You said: ...". A token is a word."""
 
-    def __init__(self, replies: Sequence[ReplyPart | Sequence[ReplyPart]] = (), context: int = 4096, first_s: float = 0.0) -> None:
-        """`first_s`: until the first word of each reply, of all at once."""
+    def __init__(
+        self,
+        replies: Sequence[ReplyPart | Sequence[ReplyPart]] = (),
+        context: int = 4096,
+        first_s: float = 0.0,
+        step_s: float = 0.0,
+        sequence_s: float = 0.0,
+    ) -> None:
+        """`first_s`: until the first word of each reply, of all at once. Each word then is a step for all of them, which takes `step_s`
+        and `sequence_s` for each."""
         self.prompts: list[Prompt] = []
         self.gate = asyncio.Event()
         """Each piece waits for it; open (set) until a test clears it."""
@@ -179,6 +157,7 @@ class FakeLanguageModel:
         self._script = deque(replies)
         self._context = context
         self._first_s = first_s
+        self._steps = Steps(step_s, sequence_s)
 
     async def warm(self) -> None: ...
 
@@ -195,10 +174,12 @@ class FakeLanguageModel:
         self.live += 1
         try:
             await asyncio.sleep(self._first_s)
-            for piece in islice(pieces, prompt.max_tokens):
-                await self.gate.wait()
-                yield piece
-                sent += 1
+            with self._steps.joined() as stepped:
+                for piece in islice(pieces, prompt.max_tokens):
+                    await stepped()
+                    await self.gate.wait()
+                    yield piece
+                    sent += 1
             yield ReplyEnd("stop" if next(pieces, None) is None else "length", prompt_tokens, sent)
         finally:
             self.live -= 1
@@ -245,9 +226,13 @@ class FakeTextToSpeech:
     sample_rate = 24_000
 
     def __init__(
-        self, voices: Sequence[str] = ("af_heart", "af_bella"), s_per_character: float = 0.06, speech_s: float = 0.0
+        self,
+        voices: Sequence[str] = ("af_heart", "af_bella"),
+        s_per_character: float = 0.06,
+        speech_s: float = 0.0,
+        word_s: float = 0.0,
     ) -> None:
-        """`speech_s`: until the first sound of each speech, one after the other."""
+        """`speech_s`: until the first sound of each speech, one after the other; `word_s`: then for each word."""
         self.voices = tuple(voices)
         self.spoken: list[Speech] = []
         self.error: Exception | None = None
@@ -260,6 +245,7 @@ class FakeTextToSpeech:
         self.times_words = True
         self._s_per_character = s_per_character
         self._speech_s = speech_s
+        self._word_s = word_s
         self._at_work = asyncio.Lock()
 
     async def warm(self) -> None: ...
@@ -277,6 +263,7 @@ class FakeTextToSpeech:
             characters = 0
             for word in _words(speech.text):
                 await self.gate.wait()
+                await asyncio.sleep(self._word_s)
                 yield self._sound(speech, word, characters)
                 characters += len(word)
                 if self.error is not None:
