@@ -87,6 +87,8 @@ def environment(node: Node, shared: Shared, given: Mapping[str, str]) -> dict[st
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(node.state.token),
         "RAY_gcs_rpc_server_reconnect_timeout_s": str(HEAD_AWAY_S),
+        # On SIGTERM Ray (2.60) would drain the node once more, and wait up to 30 s for that: what leaves in order has been drained by then.
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
         # Each node's own: whoever writes there has HAProxy's admin socket.
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(haproxy / "admin.sock"),
