@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from cluster import footprints
 from cluster.footprints import MIB, Footprint, LanguageWeights
 from deployments.engines import ELSEWHERE
+from serve_app.kept import MOST_BYTES as KEPT_BYTES
 from serve_app.profiles import ROLE, Profile
+from serve_app.realtime.snapshot import LONGEST_BYTES
 from serve_app.settings import EngineChoice, GatewaySettings, Placement, Settings
 
 TYPICAL_TOKENS = 8192
@@ -28,7 +30,7 @@ class Cache:
 @dataclass(frozen=True, slots=True)
 class Demand:
     section: str
-    """Of the settings: llm, stt, tts or gateway."""
+    """Of the settings: llm, stt, tts, gateway or session."""
     name: str
     engine: str
     footprint: Footprint
@@ -54,8 +56,9 @@ class Demand:
 
 def demands(settings: Settings, on_disk: int | None = None) -> tuple[Demand, ...]:
     """The largest first, as they are placed. `on_disk`: the size of the language model's files, where they are here."""
-    found = (_language_model(settings, on_disk), _speech_to_text(settings), _text_to_speech(settings), _gateway(settings))
-    return tuple(sorted(found, key=lambda demand: -demand.least))
+    engines = _language_model(settings, on_disk), _speech_to_text(settings), _text_to_speech(settings)
+    copies = (_copies(settings),) if settings.session.resume_s else ()
+    return tuple(sorted((*engines, _gateway(settings), *copies), key=lambda demand: -demand.least))
 
 
 def _language_model(settings: Settings, on_disk: int | None) -> Demand:
@@ -111,6 +114,14 @@ def _gateway(settings: Settings) -> Demand:
     source = f"{alone.source}; 16 MiB for each of {sessions} sessions"
     footprint = Footprint(alone.weights, sessions * footprints.SESSION, alone.host, source)
     return _placed(Demand("gateway", "gateway", f"{settings.vad.engine}, {settings.turn.engine}", footprint), settings.gateway)
+
+
+def _copies(settings: Settings) -> Demand:
+    """Of sessions, for clients that come back: each replica has all of them."""
+    copies = settings.session.copies
+    most = f"{KEPT_BYTES // MIB} MiB of copies at most, each of {LONGEST_BYTES // 1024} KiB at most"
+    footprint = replace(footprints.FAKE, working=KEPT_BYTES, source=f"{footprints.FAKE.source}; {most}")
+    return Demand("session", "copies of sessions", "", footprint, replicas=copies, per_node=1 if copies > 1 else None)
 
 
 def uses_gpu(choice: EngineChoice, settings: Settings) -> bool:

@@ -29,7 +29,11 @@ def this_machine(root: Path = Path("/")) -> Machine:
 
 
 def environment(machine: Machine) -> dict[str, str]:
-    """Of the notes on GB10 (research of March 2026): what is compiled there must be for sm_121, and Triton's own ptxas does not know it."""
+    """Of the notes on GB10 (research of March 2026): what is compiled there must be for sm_121, which the toolkit of the system knows.
+
+    Triton (3.7.1) reads the path of ptxas for chips from sm_100 on from another variable than for older ones (its `get_ptxas`); the notes
+    name the older. Where nothing is at that path it takes its own.
+    """
     if not machine.unified_memory:
         return {}
     wanted = {
@@ -39,7 +43,7 @@ def environment(machine: Machine) -> dict[str, str]:
     if any("GB10" in gpu for gpu in machine.gpus):
         wanted["TORCH_CUDA_ARCH_LIST"] = "12.1a"
         if machine.cuda is not None:
-            wanted["TRITON_PTXAS_PATH"] = f"{machine.cuda}/bin/ptxas"
+            wanted["TRITON_PTXAS_BLACKWELL_PATH"] = f"{machine.cuda}/bin/ptxas"
     return wanted
 
 

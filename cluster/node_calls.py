@@ -8,23 +8,21 @@ import json
 import os
 import sys
 import threading
-import time
 from typing import Any
 
+from cluster import leaving
 from serve_app import serving
 from serve_app.errors import SparkvoxError
 
 NAMESPACE = b"sparkvox"
 SHARED = b"shared"
 DEPLOYED = b"deployed"
-PREEMPTION = 2
-"""Ray's reason of a drain that is never refused, and that has an end."""
-STATE_ALIVE = 0
 
 
 def publish(shared: dict[str, Any]) -> None:
     """What all nodes must be started with, where they find it. Waits for the head, which has just been started."""
-    _gcs().internal_kv_put(SHARED, json.dumps(shared).encode(), True, NAMESPACE)
+    gcs = _gcs()
+    gcs.internal_kv_put(SHARED, json.dumps(shared | {"cluster": gcs.cluster_id.hex()}).encode(), True, NAMESPACE)
 
 
 def shared() -> dict[str, Any] | None:
@@ -34,18 +32,9 @@ def shared() -> dict[str, Any] | None:
     return found
 
 
-def drain(given: dict[str, Any]) -> bool:
-    """Nothing new comes to the node, and Serve starts what it runs elsewhere. `address`: the node's; `within_s`: then it goes. Whether
-    there was such a node."""
-    gcs = _gcs()
-    deadline_ms = int((time.time() + given["within_s"]) * 1000)
-    for node_id, node in gcs.get_all_node_info().items():
-        if node.node_manager_address == given["address"] and node.state == STATE_ALIVE:
-            accepted, why = gcs.drain_node(node_id.hex(), PREEMPTION, "it leaves", deadline_ms)
-            if not accepted:
-                raise SparkvoxError(f"the node may not leave: {why}")
-            return True
-    return False
+def leave(given: dict[str, Any]) -> bool:
+    """The node at `address` leaves; what runs nowhere else may take `within_s` to start elsewhere."""
+    return leaving.leave(_gcs(), given["address"], given["within_s"])
 
 
 def deploy(given: dict[str, Any]) -> None:
@@ -78,7 +67,7 @@ def _gcs() -> Any:
     return ray._raylet.GcsClient(address=os.environ["RAY_ADDRESS"])
 
 
-CALLS = {"publish": publish, "shared": shared, "drain": drain, "deploy": deploy, "undeploy": undeploy}
+CALLS = {"publish": publish, "shared": shared, "leave": leave, "deploy": deploy, "undeploy": undeploy}
 
 
 def main() -> int:

@@ -68,6 +68,8 @@ class Shared:
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Of the `head` and of a node that did `join`, for placement."""
     versions: Mapping[str, str] = field(default_factory=dict)
+    cluster: str = ""
+    """Ray's id of the head's cluster; another one when the head has begun anew."""
 
     def differences(self, here: Mapping[str, str]) -> list[str]:
         other = {name: version for name, version in self.versions.items() if here.get(name) != version}
@@ -85,6 +87,8 @@ def environment(node: Node, shared: Shared, given: Mapping[str, str]) -> dict[st
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(node.state.token),
         "RAY_gcs_rpc_server_reconnect_timeout_s": str(HEAD_AWAY_S),
+        # On SIGTERM Ray (2.60) would drain the node once more, and wait up to 30 s for that: what leaves in order has been drained by then.
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
         # Each node's own: whoever writes there has HAProxy's admin socket.
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(haproxy / "admin.sock"),

@@ -10,8 +10,8 @@ from cluster.footprints import EXTRAS
 from cluster.plan import NodePlan, Placed, Plan, in_gb
 
 BAR = 60
-LETTERS = {"llm": "L", "cache": "k", "stt": "S", "tts": "T", "gateway": "G", "system": "s"}
-COLOURS = {"llm": "cyan", "cache": "blue", "stt": "green", "tts": "magenta", "gateway": "yellow", "system": "white"}
+LETTERS = {"llm": "L", "cache": "k", "stt": "S", "tts": "T", "gateway": "G", "session": "C", "system": "s"}
+COLOURS = {"llm": "cyan", "cache": "blue", "stt": "green", "tts": "magenta", "gateway": "yellow", "session": "red", "system": "white"}
 
 
 def picture(made: Plan) -> RenderableType:

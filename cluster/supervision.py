@@ -12,6 +12,7 @@ from typing import Any
 
 from cluster import children, processes
 from cluster.children import CallFailed
+from cluster.head_watch import HeadWatch
 from cluster.machine import versions
 from cluster.node_start import Node, Shared, environment, ray_command
 from serve_app.kernel_caches import kernel_caches
@@ -105,7 +106,7 @@ class Supervisor:
         log = self._node.state.ray / "start.log"
         ray = self._started(shared, wanted, log)
         try:
-            self._tend(ray, wanted)
+            self._tend(ray, shared, wanted)
         except CallFailed as error:
             return f"{error} ({log} says more)."
         finally:
@@ -116,13 +117,16 @@ class Supervisor:
     def _shared_by_all(self) -> Shared:
         if self._node.is_head:
             return self._shared
-        answer = self._asked("shared", None, environment(self._node, self._shared, self._given))
-        if answer is None:
-            raise CallFailed("it is up, but not ready yet")
-        shared = Shared(**answer)
+        shared = self._shared_now(environment(self._node, self._shared, self._given))
         if differences := shared.differences(versions()):
             raise CallFailed("; ".join(differences))
         return shared
+
+    def _shared_now(self, given: Mapping[str, str]) -> Shared:
+        answer = self._asked("shared", None, given)
+        if answer is None:
+            raise CallFailed("it is up, but not ready yet")
+        return Shared(**answer)
 
     def _started(self, shared: Shared, wanted: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
         (self._node.state.ray / "ray_current_cluster").unlink(missing_ok=True)  # else Ray may take its own leftovers for a cluster
@@ -130,15 +134,18 @@ class Supervisor:
         with log.open("wb") as out:
             return subprocess.Popen(command, env=dict(wanted), stdout=out, stderr=out, start_new_session=True)
 
-    def _tend(self, ray: "subprocess.Popen[bytes]", wanted: Mapping[str, str]) -> None:
+    def _tend(self, ray: "subprocess.Popen[bytes]", shared: Shared, wanted: Mapping[str, str]) -> None:
         if self._node.is_head:
             self._asked("publish", asdict(self._shared), wanted)
             self._say(f"Ray is up at {self._node.address}.")
         else:
             self._say(f"Ray starts at {self._node.address}, for the head at {self._node.head}.")
+        watch = None if self._node.is_head else HeadWatch(self._node.head, shared.cluster, lambda: self._shared_now(wanted).cluster)
         with self._application:
             while ray.poll() is None and not self.signals.stop.wait(POLL_S) and not self._application.hopeless:
                 self._application.tend(wanted)
+                if watch is not None:
+                    watch.look()
         if ray.poll() is None:
             self._leave(wanted)
 
@@ -152,8 +159,9 @@ class Supervisor:
             self._ended_in_order = True
             return
         self._say(f"This node leaves; its sessions have {self._drain_s:.0f} s to end.")
-        self._asked("drain", {"address": self._node.address, "within_s": self._drain_s}, wanted)
         until = time.monotonic() + self._drain_s
+        move_s = self._drain_s / 2
+        self._asked("leave", {"address": self._node.address, "within_s": move_s}, wanted, CALL_S + move_s)
         while self._runs_replicas() and time.monotonic() < until and not self.signals.hurry.wait(POLL_S):
             pass
 

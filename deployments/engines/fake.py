@@ -226,9 +226,13 @@ class FakeTextToSpeech:
     sample_rate = 24_000
 
     def __init__(
-        self, voices: Sequence[str] = ("af_heart", "af_bella"), s_per_character: float = 0.06, speech_s: float = 0.0
+        self,
+        voices: Sequence[str] = ("af_heart", "af_bella"),
+        s_per_character: float = 0.06,
+        speech_s: float = 0.0,
+        word_s: float = 0.0,
     ) -> None:
-        """`speech_s`: until the first sound of each speech, one after the other."""
+        """`speech_s`: until the first sound of each speech, one after the other; `word_s`: then for each word."""
         self.voices = tuple(voices)
         self.spoken: list[Speech] = []
         self.error: Exception | None = None
@@ -241,6 +245,7 @@ class FakeTextToSpeech:
         self.times_words = True
         self._s_per_character = s_per_character
         self._speech_s = speech_s
+        self._word_s = word_s
         self._at_work = asyncio.Lock()
 
     async def warm(self) -> None: ...
@@ -258,6 +263,7 @@ class FakeTextToSpeech:
             characters = 0
             for word in _words(speech.text):
                 await self.gate.wait()
+                await asyncio.sleep(self._word_s)
                 yield self._sound(speech, word, characters)
                 characters += len(word)
                 if self.error is not None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from cluster.ports import REPLICAS
-from tests.cluster.hosts import Host, Hosts
+from tests.cluster.hosts import Host, Hosts, Socket
 
 ENGINES_AND_GATEWAY = ("Gateway", "LanguageModel", "SpeechToText", "TextToSpeech")
 PARTS = (*ENGINES_AND_GATEWAY, "Sessions")
@@ -25,6 +25,8 @@ SETTINGS = (
     "tts.num_gpus=0.2",
     "session.max_sessions=8",
     "session.drain_s=3",
+    "llm.options.step_s=0.02",
+    "tts.options.word_s=0.04",
     "gateway.open_to_all=true",
 )
 PATIENCE_S = 300.0
@@ -106,10 +108,17 @@ class Cluster:
     def sockets(self, host: Host) -> list[str]:
         """Open connections of clients to the host, and of gateways to its speech-to-text: what a session holds."""
         every = host.sockets()
+        clients = [one for one in every if one.state == "ESTAB" and one.peer == self.outside]
+        return [f"{one.address}:{one.port} from {one.peer}" for one in (*clients, *self._ears(host, every))]
+
+    def heard_there(self, host: Host) -> int:
+        """Sessions whose audio goes to the host's speech-to-text."""
+        return len(self._ears(host, host.sockets()))
+
+    def _ears(self, host: Host, every: list[Socket]) -> list[Socket]:
         hearing = set(self.pids(host, "SpeechToText"))
-        ears = {one.port for one in every if one.listens and one.address == host.inner and hearing & one.pids}
-        live = [one for one in every if one.state == "ESTAB"]
-        return [f"{one.address}:{one.port} from {one.peer}" for one in live if one.peer == self.outside or one.port in ears]
+        ports = {one.port for one in every if one.listens and one.address == host.inner and hearing & one.pids}
+        return [one for one in every if one.state == "ESTAB" and one.port in ports]
 
     @property
     def outside(self) -> str:

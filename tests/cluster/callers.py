@@ -20,8 +20,21 @@ class Lost(Exception):
 
 
 class Caller:
+    id = ""
+    """Of the session."""
+    remembers: tuple[str, ...] = ()
+    """What was said in it before this connection."""
+
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
+
+    async def begins(self) -> None:
+        created = await self.gets("session.created")
+        self.id = created["session"]["id"]
+        await self._send({"type": "session.update", "session": PUSH_TO_TALK})
+        items = [event["item"] for event in await self._until("session.updated") if event["type"] == "conversation.item.done"]
+        parts = [part for item in items for part in item["content"]]
+        self.remembers = tuple(part.get("transcript") or part["text"] for part in parts)
 
     async def says(self) -> str:
         """One spoken turn through all engines; the status of its response. Raises `Lost`."""
@@ -29,9 +42,12 @@ class Caller:
         done = await self.gets("response.done")
         return str(done["response"]["status"])
 
+    async def begins_to_speak(self) -> None:
+        await self._send({"type": "input_audio_buffer.append", "audio": SECOND})
+
     async def speaks(self) -> None:
         """Does not wait for the answer."""
-        await self._send({"type": "input_audio_buffer.append", "audio": SECOND})
+        await self.begins_to_speak()
         await self._send({"type": "input_audio_buffer.commit"})
         await self._send({"type": "response.create"})
 
@@ -43,20 +59,24 @@ class Caller:
 
     async def gets(self, kind: str) -> dict[str, Any]:
         """The next event of that kind. Raises `Lost`."""
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                while (event := json.loads(await self._socket.recv()))["type"] != kind:
-                    pass
-        except (WebSocketException, TimeoutError) as error:
-            raise Lost(str(error)) from error
-        found: dict[str, Any] = event
-        return found
+        return (await self._until(kind))[-1]
 
     async def ended(self) -> int | None:
         """The code with which the server closed."""
         async with asyncio.timeout(PATIENCE_S):
             await self._socket.wait_closed()
         return self._socket.close_code
+
+    async def _until(self, kind: str) -> list[dict[str, Any]]:
+        """All events up to the next of that kind."""
+        events: list[dict[str, Any]] = []
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while not events or events[-1]["type"] != kind:
+                    events.append(json.loads(await self._socket.recv()))
+        except (WebSocketException, TimeoutError) as error:
+            raise Lost(str(error)) from error
+        return events
 
     async def _send(self, message: dict[str, Any]) -> None:
         try:
@@ -66,16 +86,16 @@ class Caller:
 
 
 @asynccontextmanager
-async def calling(address: str, within_s: float = PATIENCE_S) -> AsyncIterator[Caller]:
-    """Raises `Lost` when nobody takes the call."""
+async def calling(address: str, within_s: float = PATIENCE_S, returns_to: str | None = None) -> AsyncIterator[Caller]:
+    """`returns_to`: the session that the client had. Raises `Lost` when nobody takes the call."""
+    query = "" if returns_to is None else f"?session_id={returns_to}"
     try:
-        socket = await connect(f"ws://{address}/v1/realtime", max_size=None, proxy=None, open_timeout=within_s, ping_interval=None)
+        socket = await connect(f"ws://{address}/v1/realtime{query}", max_size=None, proxy=None, open_timeout=within_s, ping_interval=None)
     except (OSError, WebSocketException, TimeoutError) as error:
         raise Lost(str(error)) from error
     try:
         caller = Caller(socket)
-        await caller.gets("session.created")
-        await caller._send({"type": "session.update", "session": PUSH_TO_TALK})
+        await caller.begins()
         yield caller
     finally:
         await socket.close()

@@ -79,8 +79,8 @@ def test_on_unified_memory_rays_memory_monitor_is_off() -> None:
 
 def test_on_a_spark_what_is_compiled_is_compiled_for_it() -> None:
     wanted = environment(node(), SHARED, {})
-    assert (wanted["TORCH_CUDA_ARCH_LIST"], wanted["TRITON_PTXAS_PATH"]) == ("12.1a", "/usr/local/cuda/bin/ptxas")
-    assert "TRITON_PTXAS_PATH" not in environment(node(replace(SPARK, cuda=None)), SHARED, {})
+    assert (wanted["TORCH_CUDA_ARCH_LIST"], wanted["TRITON_PTXAS_BLACKWELL_PATH"]) == ("12.1a", "/usr/local/cuda/bin/ptxas")
+    assert "TRITON_PTXAS_BLACKWELL_PATH" not in environment(node(replace(SPARK, cuda=None)), SHARED, {})
 
 
 def test_what_the_user_has_set_wins_but_for_who_the_node_is() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from cluster import footprints
 from cluster.apply import planned
-from cluster.footprints import GB, language_weights, parameters
+from cluster.footprints import GB, MIB, language_weights, parameters
 from cluster.plan import NodePlan, Plan, plan
 from cluster.topology import SPARK_BYTES, TOPOLOGIES
 from serve_app.errors import SettingsError
@@ -18,6 +18,7 @@ SPARKS = [name for name in TopologyName if name is not TopologyName.LAPTOP]
 MODELS = list(footprints.LANGUAGE_MODELS)
 NANO_30B = "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-NVFP4"
 LLAMA_70B = "nvidia/Llama-3.3-70B-Instruct-NVFP4"
+EVERYTHING = {"gateway", "stt", "llm", "tts", "session"}
 SUPER_120B = "nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-NVFP4"
 
 
@@ -51,7 +52,7 @@ def test_the_voice_stack_is_the_one_of_the_research() -> None:
 @pytest.mark.parametrize("model", [NANO_30B, LLAMA_70B, SUPER_120B])
 def test_models_of_30_70_and_120_billion_fit_one_spark_beside_speech(model: str) -> None:
     (node,) = plan_of("one_spark", llm__model=model).nodes
-    assert sections(node) == {"gateway", "stt", "llm", "tts"}
+    assert sections(node) == EVERYTHING
     assert node.free > 0
 
 
@@ -59,10 +60,10 @@ def test_a_model_too_large_is_refused_with_the_arithmetic() -> None:
     made = plan_of("one_spark", llm__model="x/Llama-3.1-405B-NVFP4")
     (refusal,) = made.refusals
     assert refusal.demand.section == "llm"
-    # 405 x 0.6 + 2.5 = 245.5; one context of 32768 tokens at 320 KiB = 10.7; 121 - 12 - 4.8 - 2.0 - 0.8 = 101.4
+    # 405 x 0.6 + 2.5 = 245.5; one context of 32768 tokens at 320 KiB = 10.7; 121 - 12 - 4.8 - 2.0 - 0.8 - 0.2 = 101.2
     assert "weights 245.5 + working 4.0 + host 2.6 + cache 10.7 = 262.8 GB" in refusal.why
-    assert "121.0 - system 12.0 - speech-to-text 4.8 - text-to-speech 2.0 - gateway 0.8 = 101.4 GB" in refusal.why
-    assert refusal.why.endswith("161.4 GB are missing")
+    assert "121.0 - system 12.0 - speech-to-text 4.8 - text-to-speech 2.0 - gateway 0.8 - copies of sessions 0.2 = 101.2 GB" in refusal.why
+    assert refusal.why.endswith("161.6 GB are missing")
 
 
 def test_tensor_parallelism_halves_what_each_node_holds() -> None:
@@ -86,18 +87,29 @@ def test_replicas_that_serve_may_add_are_counted() -> None:
     assert sum(one.demand.section == "tts" for one in plan_of("one_spark", tts__max_replicas=4).nodes[0].placed) == 4
 
 
+def test_copies_of_sessions_have_their_memory_on_as_many_nodes_as_there_are_copies() -> None:
+    made = plan_of("two_sparks")
+    assert made.of("session").bytes == 64 * MIB + footprints.FAKE.host
+    assert [sum(one.demand.section == "session" for one in node.placed) for node in made.nodes] == [1, 1]
+    assert sum("session" in sections(node) for node in plan_of("two_sparks_split").nodes) == 1
+
+
+def test_sessions_that_end_with_their_connection_are_copied_nowhere() -> None:
+    assert "session" not in sections(plan_of("one_spark", session__resume_s=0).nodes[0])
+
+
 def test_on_two_sparks_each_has_everything() -> None:
-    assert [sections(node) for node in plan_of("two_sparks").nodes] == [{"gateway", "stt", "llm", "tts"}] * 2
+    assert [sections(node) for node in plan_of("two_sparks").nodes] == [EVERYTHING] * 2
 
 
 def test_split_keeps_speech_off_the_language_models_node() -> None:
     speech, language = plan_of("two_sparks_split").nodes
-    assert (sections(speech), sections(language)) == ({"gateway", "stt", "tts"}, {"llm"})
+    assert (sections(speech), sections(language)) == (EVERYTHING - {"llm"}, {"llm"})
 
 
 def test_over_two_speech_is_beside_one_half() -> None:
     first, second = plan_of("two_sparks_tp").nodes
-    assert (sections(first), sections(second)) == ({"gateway", "stt", "llm", "tts"}, {"llm"})
+    assert (sections(first), sections(second)) == (EVERYTHING - {"session"}, {"llm", "session"})
 
 
 @pytest.mark.parametrize(("topology", "model"), list(product(SPARKS, MODELS)))
@@ -144,7 +156,7 @@ def test_what_the_user_sets_wins_over_the_plan() -> None:
 
 def test_fractions_of_the_user_that_no_gpu_has_are_refused() -> None:
     (refusal,) = plan_of("one_spark", llm__num_gpus=0.99).refusals
-    assert refusal.why.startswith("spark-1 has one GPU, but its parts reserve llm 0.99 + stt 0.0444 + tts")
+    assert refusal.why.startswith("spark-1 has one GPU, but its parts reserve llm 0.99 + stt 0.0445 + tts")
 
 
 def test_each_part_of_a_model_over_two_nodes_reserves_its_own_share() -> None:
@@ -159,7 +171,7 @@ def test_each_part_of_a_model_over_two_nodes_reserves_its_own_share() -> None:
 
 def test_what_does_not_fit_a_spark_is_not_started_and_on_a_laptop_it_is_the_owners_choice() -> None:
     large = {"llm__model": "x/Llama-3.1-405B-NVFP4"}
-    with pytest.raises(SettingsError, match=r"language model .* 161\.4 GB are missing"):
+    with pytest.raises(SettingsError, match=r"language model .* 161\.6 GB are missing"):
         planned(settings_of("one_spark", **large), plan_of("one_spark", **large))
     assert planned(settings_of("laptop", **large), plan_of("laptop", **large)).llm.num_gpus == 0
 

@@ -40,7 +40,8 @@ def _ptxas(facts: Facts) -> str | None:
 
 
 def _mend_ptxas(facts: Facts) -> str:
-    return f"export {facts.ptxas.variable if facts.ptxas else 'TRITON_PTXAS_PATH'}=/usr/local/cuda/bin/ptxas, also in what starts Ray"
+    variable = facts.ptxas.variable if facts.ptxas else "TRITON_PTXAS_BLACKWELL_PATH"
+    return f"export {variable}=/usr/local/cuda/bin/ptxas, also in what starts Ray"
 
 
 def _nvcc(facts: Facts) -> str | None:

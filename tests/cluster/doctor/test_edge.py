@@ -18,6 +18,7 @@ from cluster.doctor.edge.gather import chosen, gather
 from cluster.doctor.facts import Facts, FactsUnreadable, Trial
 from cluster.doctor.rules.every import judged
 from cluster.doctor.rules.rule import Level
+from cluster.machine import Machine, environment
 from serve_app.settings import Settings, nvidia_gpu_visible
 from tests.cluster.doctor.spark import spark
 
@@ -227,6 +228,19 @@ def test_a_ptxas_that_is_too_old_for_a_spark_is_found_by_trying_it(old_ptxas: st
     (judgement,) = (one for one in judged(spark(ptxas=taken.model_dump())) if one.level is Level.WRONG)
     assert judgement.rule == "ptxas"
     assert "sm_121a" in judgement.what and old_ptxas in judgement.what
+
+
+def test_what_a_node_sets_is_what_triton_takes_for_a_spark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = find_spec("triton")
+    if spec is None or spec.origin is None:
+        pytest.skip("no triton")
+    toolkit = tmp_path / "cuda"
+    (toolkit / "bin").mkdir(parents=True)
+    (toolkit / "bin" / "ptxas").symlink_to(Path(spec.origin).parent / "backends/nvidia/bin/ptxas-blackwell")
+    for name, value in environment(Machine(("NVIDIA GB10",), 20, str(toolkit))).items():
+        monkeypatch.setenv(name, value)
+    taken = trials.ptxas("12.1")
+    assert taken is not None and taken.path == str(toolkit / "bin" / "ptxas")
 
 
 # --- the whole ---------------------------------------------------------------------------------------------------------------------------

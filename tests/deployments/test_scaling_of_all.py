@@ -1,0 +1,140 @@
+"""Serve's autoscaling of the whole application under load, on Ray, with fake engines: callers come, talk, and go."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from deployments.figures import Waiting
+from serve_app import wiring
+from serve_app.core.language import ChatMessage, Prompt
+from serve_app.settings import Settings
+from serve_app.wiring import CADENCE, QUEUED_TOKENS, by_work
+from tests.cluster.callers import Caller, Lost, calling
+from tests.deployments.conftest import FAKE, PATIENCE_S, eventually
+from tests.deployments.watched import WatchedLanguageModel
+
+NAME = "Scaled"
+ROOM = 3
+MOST = 3
+CALLERS = 7
+"""So many want four replicas of `ROOM`, and fill two."""
+THINKS_S = 0.3
+LONGER_THAN_SERVE_TAKES_S = 6.0
+"""To stop a replica: its figures are a second old, the delay is one, and the controller acts several times a second."""
+QUICK = CADENCE | {"upscale_delay_s": 0.0, "downscale_delay_s": 1.0}
+SETTINGS = Settings.of(
+    {
+        "profile": "fake",
+        "gateway": {"max_replicas": MOST, "num_cpus": 0.05},
+        "stt": {"max_replicas": MOST, "num_cpus": 0.05, "max_sessions": ROOM},
+        "llm": {"max_replicas": 2, "num_cpus": 0.05},
+        "tts": {"num_cpus": 0.05},
+        "session": {"max_sessions": ROOM},
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def address(cluster: int) -> Iterator[str]:
+    from ray import serve
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(wiring, "CADENCE", QUICK)
+        serve.run(wiring.graph(SETTINGS), name=NAME, route_prefix="/scaled")
+    yield f"127.0.0.1:{cluster}/scaled"
+    serve.delete(NAME)
+
+
+async def running(application: str) -> dict[str, int]:
+    """Replicas of each deployment."""
+    from ray import serve
+
+    deployments = (await asyncio.to_thread(serve.status)).applications[application].deployments
+    return {name: deployment.replica_states.get("RUNNING", 0) for name, deployment in deployments.items()}
+
+
+async def hold_sessions() -> list[int]:
+    """Replicas of what sessions drive."""
+    every = await running(NAME)
+    return [every["Gateway"], every["SpeechToText"]]
+
+
+class Talker:
+    """Calls as soon as there is room, and talks until told to hang up."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._enough = asyncio.Event()
+        self.answered = asyncio.Event()
+        self.talk = asyncio.create_task(self._talk())
+
+    async def _talk(self) -> None:
+        async with self._calling() as caller:
+            while not self._enough.is_set():
+                assert await caller.says() == "completed"
+                self.answered.set()
+                await asyncio.sleep(THINKS_S)
+
+    @asynccontextmanager
+    async def _calling(self) -> AsyncIterator[Caller]:
+        async with AsyncExitStack() as stack:
+            async with asyncio.timeout(PATIENCE_S):
+                while (caller := await self._try(stack)) is None:  # noqa: ASYNC110  # nothing tells when there is room
+                    await asyncio.sleep(0.1)
+            yield caller
+
+    async def _try(self, stack: AsyncExitStack) -> Caller | None:
+        try:
+            return await stack.enter_async_context(calling(self._address))
+        except Lost:
+            return None
+
+    async def hangs_up(self) -> None:
+        """Raises `Lost` where it was lost before."""
+        self._enough.set()
+        await self.talk
+
+
+async def test_callers_bring_replicas_and_none_is_lost_while_the_others_go(address: str) -> None:
+    talkers = [Talker(address) for _ in range(CALLERS)]
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.gather(*(talker.answered.wait() for talker in talkers))
+        await eventually(hold_sessions, [MOST, MOST])
+        *others, last = talkers
+        for talker in others:
+            await talker.hangs_up()
+        ended, _ = await asyncio.wait([last.talk], timeout=LONGER_THAN_SERVE_TAKES_S)
+        assert not ended
+        await last.hangs_up()
+    finally:
+        for talker in talkers:
+            talker.talk.cancel()
+    await eventually(hold_sessions, [1, 1])
+
+
+async def test_prompts_that_wait_bring_another_language_model_and_it_goes_when_they_are_answered(cluster: int) -> None:
+    """One call, too long for one replica to be left alone with it."""
+    from ray import serve
+    from ray.serve.config import AutoscalingConfig
+
+    quick = AutoscalingConfig(min_replicas=1, max_replicas=2, policy=by_work(64, QUEUED_TOKENS), **QUICK)
+    deployment = serve.deployment(WatchedLanguageModel, ray_actor_options={"num_cpus": 0.05}, autoscaling_config=quick)
+    handle: Any = serve.run(deployment.bind(FAKE.llm), name="Waiting", route_prefix=None)
+    try:
+        await handle.hold_after.remote(0)
+        prompt = Prompt((ChatMessage("user", "x" * Waiting.CHARACTERS * QUEUED_TOKENS),))
+        answer = asyncio.create_task(all_of(handle.options(stream=True).reply.remote(prompt)))
+        await eventually(lambda: running("Waiting"), {"WatchedLanguageModel": 2})
+        await handle.broadcast("let_go").results_async()
+        assert await answer
+        await eventually(lambda: running("Waiting"), {"WatchedLanguageModel": 1})
+    finally:
+        serve.delete("Waiting")
+
+
+async def all_of(pieces: AsyncIterator[Any]) -> list[Any]:
+    return [piece async for piece in pieces]
