@@ -21,7 +21,7 @@ from typing import Protocol
 
 import numpy as np
 
-from serve_app.audio import Ring
+from serve_app.audio import Ring, level_dbfs
 from serve_app.core.playback import Playback
 from serve_app.engines import HEARING_RATE, Engines, Pcm, VoiceActivity, VoiceStream
 from serve_app.loudspeaker import REACH, Loudspeaker
@@ -32,7 +32,14 @@ WHITENING = 0.8
 SPEECH_BAND_HZ = (200, 6000)
 NEIGHBOURS = 80
 """Lags that belong to one peak: 5 ms to either side."""
-ALIKE = 1.35
+ALIKE, KNOWN_ALIKE = 1.6, 1.25
+"""A lag that two frames agree on is believed from the first on, and from the second on where it is about that of an earlier run. Users who
+spoke over answers reached 1.5 (376 frames)."""
+KNOWN_WITHIN = HEARING_RATE // 20
+SAME = 16
+"""Samples: 1 ms."""
+MOSTLY_ECHO_DB = 15.0
+"""By how much the level falls with the echo where what is left is taken for remains of it."""
 LIKELY = 0.2
 """Probability of speech from which a frame is looked at."""
 UNSURE_FRAMES = 6
@@ -90,6 +97,9 @@ class EchoingMicrophone:
         self._canceller: EchoCanceller | None = None
         self._recent = Ring(COMPARED)
         self._lag: int | None = None
+        self._candidate = -REACH
+        self._known: int | None = None
+        """The lag of an earlier run."""
         self._run = 0
         self._likely = 0
         self._unlikely = 0
@@ -105,8 +115,9 @@ class EchoingMicrophone:
         if self._lag is not None and self._loudspeaker.run(start - self._lag) != self._run:
             self._lag = None
         if self._lag is not None:
-            frame = self._without_echo(frame, start, self._lag)
-            return frame, self._voice.score(frame)
+            clean = self._without_echo(frame, start, self._lag)
+            score = self._voice.score(clean)
+            return clean, score if level_dbfs(clean) > level_dbfs(frame) - MOSTLY_ECHO_DB else 0.0
         score = self._voice.score(frame)
         return frame, (self._watched(score, start + len(frame)) if score >= LIKELY else self._unwatched(score))
 
@@ -116,7 +127,8 @@ class EchoingMicrophone:
             self._lag = self._echo_lag(end)
         if self._lag is None:
             return score if self._likely > UNSURE_FRAMES else 0.0
-        self._likely, self._run = 0, self._loudspeaker.run(end - self._lag)
+        self._likely, self._known, self._run = 0, self._lag, self._loudspeaker.run(end - self._lag)
+        self._canceller = self._new_canceller()
         recent = self._recent.last(COMPARED)
         self._without_echo(recent, end - len(recent), self._lag)
         return 0.0
@@ -128,14 +140,15 @@ class EchoingMicrophone:
         return score
 
     def _without_echo(self, heard: Pcm, start: int, lag: int) -> Pcm:
-        if self._canceller is None:
-            self._canceller = self._new_canceller()
+        assert self._canceller is not None
         return self._canceller.clean(heard, self._loudspeaker.played(start - lag + AHEAD, len(heard)))
 
     def _echo_lag(self, end: int) -> int | None:
         recent = self._recent.last(COMPARED)
         lag, alike = likeness(recent, self._loudspeaker.played(end - len(recent) - REACH, len(recent) + REACH))
-        return lag if alike >= ALIKE else None
+        agreed, self._candidate = abs(lag - self._candidate) <= SAME, lag
+        known = self._known is not None and abs(lag - self._known) <= KNOWN_WITHIN
+        return lag if agreed and alike >= (KNOWN_ALIKE if known else ALIKE) else None
 
 
 def likeness(heard: Pcm, played: Pcm) -> tuple[int, float]:

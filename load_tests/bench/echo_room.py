@@ -198,7 +198,7 @@ class Room:
     def _perform_answer(self, command: cmd.Command) -> None:
         match command:
             case cmd.StartReply(response_id):
-                self._answer = _Answer(response_id, next(self._sayings))
+                self._answer, self._resampler = _Answer(response_id, next(self._sayings)), Resampler(SPOKEN_RATE, HEARING_RATE)
                 self._post(ev.ReplyText(response_id, self._answer.saying.text))
                 self._post(ev.ReplyFinished(response_id, "stop", 1, 1))
             case cmd.Speak(text=text) if self._answer:
@@ -207,7 +207,7 @@ class Room:
                 self._answer = None
 
     def _send_ahead(self) -> None:
-        if self._answer is None and not self.client.plays_on and self.conversation.quiet:
+        if self.hearing.position_s and self._answer is None and not self.client.plays_on and self.conversation.quiet:
             self._post(ev.ResponseAsked(ResponseRequest()))
         while self._answer is not None and self._flows and self.conversation.memory.playback.ahead_s(self.now) < LEAD_S:
             self._send_piece(self._answer)
