@@ -6,6 +6,7 @@ from typing import Any
 from starlette.applications import Starlette
 
 from deployments.engines import create
+from deployments.engines.webrtc_echo import cancellers
 from deployments.figures import Figures
 from deployments.front import Front, application
 from deployments.memory_guard import MemoryGuard, follow, give_back
@@ -82,7 +83,7 @@ class Gateway:
         )
         session, life = settings.session, Life(self._keeper, leaving=self._leaving)
         limits = session.max_s, session.lead_s, session.kept_audio_bytes, session.unsent_bytes, session.stalled_s, session.barge_in_s
-        return SessionOptions(served, *limits, life=life)
+        return SessionOptions(served, *limits, echo=cancellers() if session.echo else None, life=life)
 
 
 def _all(engines: Engines) -> tuple[Any, ...]:

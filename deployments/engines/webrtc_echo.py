@@ -12,10 +12,19 @@ import numpy as np
 from serve_app.engines import HEARING_RATE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from serve_app.echo import EchoCanceller
     from serve_app.engines import Pcm
 
 STEP = HEARING_RATE // 100
 """The only length that it takes."""
+
+
+def cancellers() -> Callable[[], EchoCanceller]:
+    """Loads the library, so that no session waits for it."""
+    WebRtcEcho()
+    return WebRtcEcho
 
 
 class WebRtcEcho:
