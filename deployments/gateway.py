@@ -7,6 +7,7 @@ from typing import Any
 from starlette.applications import Starlette
 
 from deployments.engines import ENGINES, create
+from deployments.engines.webrtc_echo import cancellers
 from deployments.figures import Figures
 from deployments.front import Front, application
 from deployments.memory_guard import MemoryGuard, follow, give_back
@@ -98,7 +99,7 @@ class Gateway:
         session, life = settings.session, Life(self._keeper, leaving=self._leaving)
         limits = session.max_s, session.lead_s, session.kept_audio_bytes, session.unsent_bytes, session.stalled_s, session.barge_in_s
         seams: dict[str, Any] = {"watch": self._watch, "no_ear": self._no_ear, "warms": lambda: warming_helps(settings.llm)}
-        return SessionOptions(served, *limits, life=life, **seams)
+        return SessionOptions(served, *limits, echo=cancellers() if session.echo else None, life=life, **seams)
 
     def _no_ear(self) -> None:
         self._sink.count(REFUSALS, of="engine")

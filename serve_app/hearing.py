@@ -16,7 +16,8 @@ from serve_app.core import events as ev
 from serve_app.core.config import SemanticVad, TurnTaking
 from serve_app.core.endpointing import Endpointer, Heard, Paused
 from serve_app.core.language import Hints
-from serve_app.engines import HEARING_RATE, Audio, Begin, Drop, End, HearingMessage, Pcm, TurnDetector, VoiceActivity
+from serve_app.echo import Microphone
+from serve_app.engines import HEARING_RATE, Audio, Begin, Drop, End, HearingMessage, Pcm, TurnDetector
 
 KEPT_S = 30
 """How much of the past is kept: for the padding before speech, for the turn detector (8 s), for a commit by hand under voice activity
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 class Hearing:
     def __init__(
         self,
-        voice_activity: VoiceActivity,
+        microphone: Microphone,
         turn_detector: TurnDetector,
         send: Callable[[HearingMessage], None],
         post: Callable[[ev.Event], None],
@@ -39,8 +40,8 @@ class Hearing:
         """`send`: to speech-to-text. `eager`: whether there is room for work that may be thrown away."""
         self._eager = eager
         self._send = send
-        self._frame = voice_activity.frame_samples
-        self._voice = voice_activity.open()
+        self._frame = microphone.frame_samples
+        self._microphone = microphone
         self._turn_detector = turn_detector
         self._post = post
         self._ring = Ring(KEPT_S * HEARING_RATE)
@@ -70,6 +71,7 @@ class Hearing:
     async def append(self, pcm: Pcm) -> None:
         """`pcm`: at HEARING_RATE, any length."""
         pcm = np.concatenate((self._rest, pcm)) if len(self._rest) else pcm
+        self._microphone.came(self._ring.position + len(pcm))
         frames = len(pcm) // self._frame
         self._rest = pcm[frames * self._frame :]
         for number in range(frames):
@@ -112,9 +114,11 @@ class Hearing:
 
     def _take(self, frame: Pcm) -> None:
         start = self._ring.position
+        if self._endpointer is not None:
+            frame, score = self._microphone.take(frame, start)
         self._hear(frame)
         if self._endpointer is not None:
-            heard = self._endpointer.feed(self._voice.score(frame), start / HEARING_RATE, self._ring.position / HEARING_RATE)
+            heard = self._endpointer.feed(score, start / HEARING_RATE, self._ring.position / HEARING_RATE)
             if heard is not None:
                 self._tell(heard)
         elif self._utterance is None:

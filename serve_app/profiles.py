@@ -98,6 +98,8 @@ _FAKE: dict[str, Any] = {
     "llm": {"engine": "fake", "num_cpus": 0.1},
     "tts": {"engine": "fake", "voice": "af_heart", "num_cpus": 0.1},
     "gateway": {"num_cpus": 0.1},
+    # Its voice is a tone, as its clients' speech is.
+    "session": {"echo": False},
 }
 
 SPARK_PACKAGES = ("vllm", "nemo_toolkit", "kokoro")

@@ -22,6 +22,7 @@ from serve_app.core import notifications as told
 from serve_app.core.conversation import Conversation
 from serve_app.core.items import Message, Role
 from serve_app.dictation import Dictation
+from serve_app.echo import acoustics
 from serve_app.engines import Ear, Engines, Guess, Pcm
 from serve_app.errors import EngineBusy, EngineGone
 from serve_app.hearing import Hearing
@@ -86,10 +87,11 @@ class Session:
         session = options.session(begun.session_id, self._before)
         self._wire = Wire(session, new_id, options.timings, options.allowance.rate_limits)
         expires_at = self._clock() + session.expires_at - time.time()
-        self._conversation = Conversation(session.config(), new_id, expires_at, options.barge_in_s)
+        self._conversation = Conversation(session.config(), new_id, expires_at, options.barge_in_s, options.echo is not None)
         self._tapes = Tapes(options.kept_audio_bytes)
         self._dictation = Dictation(begun.session_id, engines.speech_to_text, ear, self.post, self._tapes)
-        self._hearing = Hearing(engines.voice_activity, engines.turn_detector, self._dictation.send, self.post, options.eager)
+        self._loudspeaker, microphone = acoustics(engines, self._conversation.memory.playback, options.echo)
+        self._hearing = Hearing(microphone, engines.turn_detector, self._dictation.send, self.post, options.eager)
         self._hearing.configure(session.config().turn_taking)
         self._outbox = Outbox(transport.send, options.unsent_bytes, options.stalled_s)
         self._incoming = Incoming(self._wire, self._hearing, options.allowance, self.post, self._outbox.put)
@@ -284,6 +286,7 @@ class Session:
             await self._outbox.send(as_json(self._wire.audio_delta(at, audio)))
         if pcm is not None:
             self._tapes.keep(at.item_id, pcm, rate)
+            self._loudspeaker.sent(pcm, self._clock())
         return 0.0 if pcm is None else len(pcm) / rate
 
     async def _wait_for_room(self) -> None:

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from serve_app.core.commands import Command
+from serve_app.echo import EchoCanceller
 from serve_app.life import Life
 from serve_app.limits import Allowance
 from serve_app.realtime.client_events import SessionUpdateBody
@@ -31,6 +32,8 @@ class SessionOptions:
     stalled_s: float = 60.0
     barge_in_s: float = 0.0
     """How long speech over an answer lasts before it ends the answer even without a word; 0: any speech does, at once."""
+    echo: Callable[[], EchoCanceller] | None = None
+    """Gives a canceller to a session whose client's microphone hears its loudspeaker. None: what comes back is taken for the user's."""
     eager: Callable[[], bool] = lambda: True
     """Whether there is room now for answers that are begun before their turn is confirmed."""
     warms: Callable[[], bool] = lambda: False

@@ -22,7 +22,7 @@ from typing import assert_never
 from serve_app.core import commands as cmd
 from serve_app.core import events as ev
 from serve_app.core import notifications as told
-from serve_app.core.barge_in import BargeIn
+from serve_app.core.barge_in import BargeIn, Words
 from serve_app.core.commands import Command, Tell, problem
 from serve_app.core.config import Config, ResponseRequest, ServerVad
 from serve_app.core.eager import EagerTurn
@@ -40,10 +40,11 @@ SHORTEST_COMMIT_S = 0.1
 
 class Conversation:
     def __init__(
-        self, config: Config, new_id: Callable[[str], str], expires_at: float | None = None, barge_in_s: float = 0.0
+        self, config: Config, new_id: Callable[[str], str], expires_at: float | None = None, barge_in_s: float = 0.0, echo: bool = False
     ) -> None:
         """`new_id(kind)` gives a fresh id for an "item", "resp" or "call". `expires_at`: the clock time at which the session is at its
-        longest. `barge_in_s`: how long speech over an answer lasts before it wants the floor even without a word; 0: at once."""
+        longest. `barge_in_s`: how long speech over an answer lasts before it wants the floor even without a word; 0: at once. `echo`: the
+        agent's own words may come back."""
         self.config = config
         self.memory = Memory()
         self._new_id = new_id
@@ -53,7 +54,7 @@ class Conversation:
         self.responses = Responses(self.memory, new_id)
         self._eager = EagerTurn(self.responses)
         self._marks: dict[str, Marks] = {}
-        self._barge_in = BargeIn(barge_in_s)
+        self._barge_in = BargeIn(barge_in_s, self.memory.saying if echo else None)
         self._warmth = Warmth()
 
     @property
@@ -159,7 +160,7 @@ class Conversation:
         item_id = self._utterance
         guessed = self._eager.covers(item_id, event.last_speech_s)
         if self._barge_in.undecided and guessed and self._eager.was_answered:
-            return [*self._drop_utterance(), cmd.ForgetBuffer()]
+            return self._never_happened()
         commands = self._floor_taken(now)
         commands += [Tell(told.UtteranceStopped(item_id, event.end_s)), *self._commit(item_id, guessed)]
         failed = self._transcripts.commit(item_id)
@@ -213,6 +214,7 @@ class Conversation:
             return []
         item_id, self._utterance = self._utterance, None
         self._transcripts.drop(item_id)
+        self._eager.forget()
         held = self._barge_in.decided()
         return [*self.responses.discard_draft(), cmd.DropUtterance(item_id), *([cmd.ResumeAudio()] if held else [])]
 
@@ -235,7 +237,7 @@ class Conversation:
         return [*commands, cmd.TranscribeItem(item.id, self.config.hints)]
 
     def _guessed(self, event: ev.TranscriptGuessed, now: float) -> list[Command]:
-        decided = self._heard_words(event.item_id, event.text, now)
+        decided = self._heard_words(event, now)
         ready = not (self._transcripts.waiting or self._barge_in.undecided)
         return decided + self._settled(*self._eager.guessed(event, self.config, ready, now), now)
 
@@ -243,7 +245,7 @@ class Conversation:
         return commands if final is None else commands + self._transcript(final, now)
 
     def _transcript(self, event: TranscriptEvent, now: float) -> list[Command]:
-        decided = self._heard_words(event.item_id, event.text, now) if isinstance(event, ev.TranscriptGrew) else []
+        decided = self._heard_words(event, now) if isinstance(event, ev.TranscriptGrew) else []
         told_of, text = self._transcripts.take(event, self.config.transcribes)
         commands = decided + told_of
         return commands if text is None else commands + self._transcribed(event.item_id, text, now)
@@ -313,8 +315,16 @@ class Conversation:
         self._barge_in.hold(self._utterance, event.start_s, self.memory.asks(), now)
         return [*begun, cmd.HoldAudio()]
 
-    def _heard_words(self, item_id: str, text: str, now: float) -> list[Command]:
-        return self._floor_taken(now) if self._barge_in.wanted(item_id, text) else []
+    def _heard_words(self, event: ev.TranscriptGrew | ev.TranscriptGuessed, now: float) -> list[Command]:
+        match self._barge_in.judged(event, now):
+            case Words.INTERRUPT:
+                return self._floor_taken(now)
+            case Words.ECHO:
+                return self._never_happened()
+        return []
+
+    def _never_happened(self) -> list[Command]:
+        return [*self._drop_utterance(), cmd.ForgetBuffer()]
 
     def _floor_taken(self, now: float) -> list[Command]:
         """The utterance that was undecided is an interruption."""

@@ -60,6 +60,10 @@ class EagerTurn:
             commands += self._responses.write_draft(config, event.item_id, event.text, guess.asked_at, now)
         return commands, None
 
+    def forget(self) -> None:
+        """The utterance is dropped: what its guess says means nothing."""
+        self._guess = None
+
     def covers(self, item_id: str, last_speech_s: float) -> bool:
         """Whether a guess holds all that was said."""
         return self._guess is not None and self._guess.item_id == item_id and self._guess.at_s >= last_speech_s

@@ -70,6 +70,17 @@ class Memory:
         last = self.history.last
         return isinstance(last, Message) and last.role is Role.ASSISTANT and any("?" in (part.text or "") for part in last.parts)
 
+    def saying(self, from_s: float, to_s: float) -> str:
+        """What the agent said between these two times of the clock, or will say, if the client plays it as expected."""
+        text, begins_at = "", self.playback.ends_at
+        for audio in reversed(self._spoken.values()):
+            begins_at -= audio.duration_s
+            if begins_at < to_s:
+                text = audio.said(from_s - begins_at, to_s - begins_at) + " " + text
+            if begins_at < from_s:
+                break
+        return text
+
     def kept(self) -> Iterator[Item]:
         """The items as another conversation should find them, the newest first: without those whose words are not known (yet), or that
         were broken off; of an answer that is still being made what was sent of its audio. Not to be changed."""

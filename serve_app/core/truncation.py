@@ -55,6 +55,19 @@ class SpokenAudio:
             played_s -= clause.duration_s
         return text
 
+    def said(self, from_s: float, to_s: float) -> str:
+        """The words that were spoken then, as spoken where the engine gave their times."""
+        text, start_s = "", 0.0
+        for _, clause in sorted(self.clauses.items()):
+            if clause.words:
+                at = (word for word in clause.words if word.end_s > from_s - start_s and word.start_s < to_s - start_s)
+                text += "".join(f" {word.text}" for word in at)
+            else:
+                before = _leading_words(clause.text, _share(clause, max(0.0, from_s - start_s)))
+                text += _leading_words(clause.text, _share(clause, max(0.0, to_s - start_s)))[len(before) :]
+            start_s += clause.duration_s
+        return text
+
     @property
     def timed_by_words(self) -> bool:
         return any(clause.words for clause in self.clauses.values())

@@ -12,9 +12,13 @@ from serve_app.core.items import Message
 
 
 class Talk:
-    def __init__(self, config: Config | None = None, expires_at: float | None = None, barge_in_s: float = 0.0) -> None:
+    def __init__(
+        self, config: Config | None = None, expires_at: float | None = None, barge_in_s: float = 0.0, echo: bool = False
+    ) -> None:
         numbers = count(1)
-        self.conversation = Conversation(config or Config(transcribes=True), lambda kind: f"{kind}_{next(numbers)}", expires_at, barge_in_s)
+        self.conversation = Conversation(
+            config or Config(transcribes=True), lambda kind: f"{kind}_{next(numbers)}", expires_at, barge_in_s, echo
+        )
         self.now = 0.0
         self.commands: list[Command] = []
 

@@ -1,0 +1,184 @@
+"""The server knows what it is saying, and does not take it for the user's speech when it comes back through a loudspeaker.
+
+    nothing is played ─> the frame is scored as it is; nothing else is done
+    watching: the frame may be speech ─> is the last half second like something that was played within the last second?
+        yes ─> it is an echo, and the lag is known: cancelling
+        no ─> the user's, once it has gone on for `UNSURE_FRAMES`; until then it counts as silence
+    cancelling ─> the frame without the echo is scored, and goes to speech-to-text
+    playback has paused since, and goes on ─> watching, because the lag is another
+
+A client without an echo (a headset, a browser that cancels it) never gets beyond watching: what its user says reaches speech-to-text as it
+is, and what it costs is one comparison a frame while its user speaks over an answer. Playback is only estimated, which is why the lag is
+found again for each run: a canceller that was given the estimate alone took over a second to follow it (load_tests/bench/echo.py).
+
+Likeness is the whitened cross-correlation of both (a generalised cross-correlation: Knapp and Carter, IEEE ASSP 24(4), 1976, with
+exponent `WHITENING` instead of 1), its highest value against the highest elsewhere: an echo has one lag, other speech has none.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from serve_app.audio import Ring, level_dbfs
+from serve_app.core.playback import Playback
+from serve_app.engines import HEARING_RATE, Engines, Pcm, VoiceActivity, VoiceStream
+from serve_app.loudspeaker import REACH, Loudspeaker
+
+COMPARED = 8192
+"""Samples: half a second."""
+WHITENING = 0.8
+SPEECH_BAND_HZ = (200, 6000)
+NEIGHBOURS = 80
+"""Lags that belong to one peak: 5 ms to either side."""
+ALIKE, KNOWN_ALIKE = 1.6, 1.25
+"""A lag that two frames agree on is believed from the first on, and from the second on where it is about that of an earlier run. Users who
+spoke over answers reached 1.5 (376 frames)."""
+KNOWN_WITHIN = HEARING_RATE // 20
+SAME = 16
+"""Samples: 1 ms."""
+MOSTLY_ECHO_DB = 15.0
+"""By how much the level falls with the echo where what is left is taken for remains of it."""
+LIKELY = 0.2
+"""Probability of speech from which a frame is looked at."""
+UNSURE_FRAMES = 6
+"""Frames of possible speech before what is like nothing that was played is the user's: 0.2 s."""
+SELDOM = 8
+"""Later only each so-many-eth frame is compared: an echo may begin under the user's speech."""
+FORGOTTEN_FRAMES = 10
+AHEAD = HEARING_RATE // 25
+"""What was played is given to the canceller so much earlier than its loudest echo comes back: others may come before it."""
+
+
+class EchoCanceller(Protocol):
+    def clean(self, heard: Pcm, played: Pcm) -> Pcm:
+        """`heard` without what is an echo of `played`, both int16 [n] at `HEARING_RATE`; consecutive calls are one stream. What comes
+        back is as long, and may be some milliseconds late."""
+
+
+class Microphone(Protocol):
+    """One session's microphone, frame by frame."""
+
+    frame_samples: int
+
+    def came(self, position: int) -> None:
+        """The samples up to `position` are here, though not all are taken yet."""
+
+    def take(self, frame: Pcm, start: int) -> tuple[Pcm, float]:
+        """What of the frame is the user's, and the probability that it holds the user's speech. `start`: position of its first sample."""
+
+
+class PlainMicrophone:
+    def __init__(self, voice_activity: VoiceActivity) -> None:
+        self.frame_samples = voice_activity.frame_samples
+        self._voice = voice_activity.open()
+
+    def came(self, position: int) -> None:
+        pass
+
+    def take(self, frame: Pcm, start: int) -> tuple[Pcm, float]:
+        return frame, self._voice.score(frame)
+
+
+class EchoingMicrophone:
+    def __init__(
+        self,
+        voice_activity: VoiceActivity,
+        loudspeaker: Loudspeaker,
+        canceller: Callable[[], EchoCanceller],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.frame_samples = voice_activity.frame_samples
+        self._voice: VoiceStream = voice_activity.open()
+        self._loudspeaker = loudspeaker
+        self._new_canceller = canceller
+        self._clock = clock
+        self._canceller: EchoCanceller | None = None
+        self._recent = Ring(COMPARED)
+        self._lag: int | None = None
+        self._candidate = -REACH
+        self._known: int | None = None
+        """The lag of an earlier run."""
+        self._run = 0
+        self._likely = 0
+        self._unlikely = 0
+
+    def came(self, position: int) -> None:
+        self._loudspeaker.microphone.came(position, self._clock())
+
+    def take(self, frame: Pcm, start: int) -> tuple[Pcm, float]:
+        if not self._loudspeaker.audible(start):
+            self._lag, self._likely = None, 0
+            return frame, self._voice.score(frame)
+        self._recent.push(frame)
+        if self._lag is not None and self._loudspeaker.run(start - self._lag) != self._run:
+            self._lag = None
+        if self._lag is not None:
+            clean = self._without_echo(frame, start, self._lag)
+            score = self._voice.score(clean)
+            return clean, score if level_dbfs(clean) > level_dbfs(frame) - MOSTLY_ECHO_DB else 0.0
+        score = self._voice.score(frame)
+        return frame, (self._watched(score, start + len(frame)) if score >= LIKELY else self._unwatched(score))
+
+    def _watched(self, score: float, end: int) -> float:
+        self._likely, self._unlikely = self._likely + 1, 0
+        if self._likely <= UNSURE_FRAMES or self._likely % SELDOM == 0:
+            self._lag = self._echo_lag(end)
+        if self._lag is None:
+            return score if self._likely > UNSURE_FRAMES else 0.0
+        self._likely, self._known, self._run = 0, self._lag, self._loudspeaker.run(end - self._lag)
+        self._canceller = self._new_canceller()
+        recent = self._recent.last(COMPARED)
+        self._without_echo(recent, end - len(recent), self._lag)
+        return 0.0
+
+    def _unwatched(self, score: float) -> float:
+        self._unlikely += 1
+        if self._unlikely >= FORGOTTEN_FRAMES:
+            self._likely = 0
+        return score
+
+    def _without_echo(self, heard: Pcm, start: int, lag: int) -> Pcm:
+        assert self._canceller is not None
+        return self._canceller.clean(heard, self._loudspeaker.played(start - lag + AHEAD, len(heard)))
+
+    def _echo_lag(self, end: int) -> int | None:
+        recent = self._recent.last(COMPARED)
+        lag, alike = likeness(recent, self._loudspeaker.played(end - len(recent) - REACH, len(recent) + REACH))
+        agreed, self._candidate = abs(lag - self._candidate) <= SAME, lag
+        known = self._known is not None and abs(lag - self._known) <= KNOWN_WITHIN
+        return lag if agreed and alike >= (KNOWN_ALIKE if known else ALIKE) else None
+
+
+def likeness(heard: Pcm, played: Pcm) -> tuple[int, float]:
+    """The lag in samples at which `heard` is most like `played`, and how much more than at any other. `played` ends when `heard` does,
+    and begins earlier by the longest lag."""
+    size = _fft_size(len(played))
+    longest = len(played) - len(heard)
+    one, other = np.fft.rfft(heard, size), np.fft.rfft(played, size)
+    hertz = np.arange(len(one)) * (HEARING_RATE / size)
+    weight = (hertz > SPEECH_BAND_HZ[0]) & (hertz < SPEECH_BAND_HZ[1])
+    cross = one * np.conj(other) * weight / ((np.abs(one) * np.abs(other)) ** WHITENING + 1.0)
+    correlation = np.abs(np.fft.irfft(cross, size))[(np.arange(longest + 1) - longest) % size]
+    lag = int(correlation.argmax())
+    highest = float(correlation[lag])
+    correlation[max(0, lag - NEIGHBOURS) : lag + NEIGHBOURS] = 0.0
+    elsewhere = float(correlation.max())
+    return lag, highest / elsewhere if elsewhere > 0.0 else 0.0
+
+
+def _fft_size(samples: int) -> int:
+    """Three times a power of two, or a power of two: quick sizes."""
+    power = 1 << (samples - 1).bit_length()
+    return power * 3 // 4 if power * 3 // 4 >= samples else power
+
+
+def acoustics(
+    engines: Engines, playback: Playback, canceller: Callable[[], EchoCanceller] | None
+) -> tuple[Loudspeaker, Microphone]:
+    """Of one session's client. Without a canceller the microphone is taken to hear nothing of the loudspeaker."""
+    loudspeaker = Loudspeaker(playback, engines.text_to_speech.sample_rate)
+    if canceller is None:
+        return loudspeaker, PlainMicrophone(engines.voice_activity)
+    return loudspeaker, EchoingMicrophone(engines.voice_activity, loudspeaker, canceller)
