@@ -48,6 +48,8 @@ LAGS_S, LEVELS_DB = (0.02, 0.1, 0.4), (-6, -12, -20, -30, -40)
 USER_LEVELS_DB = (0, -10)
 SPEAKS_AFTER_S = (1.0, 2.5)
 """Into the answer: soon after its beginning, and later."""
+PATIENCE_S = 5.0
+"""An answer that always interrupts itself is not waited for any longer: the user speaks all the same."""
 LATE_S = 1.0
 """From the end of a question on an interruption by it is missed."""
 HARDER = {
@@ -174,8 +176,8 @@ class Bench:
 
 async def _asks(room: Room, question: np.ndarray, after_s: float) -> list[float]:
     """Waits for an answer, and speaks over it. Gives how late it interrupted, or nothing."""
-    played = 0.0
-    while played < after_s:
+    played, by = 0.0, room.now + PATIENCE_S
+    while played < after_s and room.now < by:
         played = played + FRAME_S if room.client.plays_on else 0.0
         await room.passes(np.zeros(FRAME))
     begun, before = room.now, len(room.interrupted_at)
