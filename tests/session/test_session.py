@@ -285,7 +285,7 @@ async def test_timings_ride_in_the_metadata_of_a_client_that_asked() -> None:
 
 
 async def test_a_client_may_ask_for_timings_in_its_session_and_take_that_back() -> None:
-    async with House(["Hi.", "Hi."]).session() as line:
+    async with House(["Hi.", "Hi."]).session(eager=lambda: False) as line:
         line.sets(include=["sparkvox.timings"])
         assert (await line.gets("session.updated"))["session"]["include"] is None, "the protocol's type has no such value"
         line.speaks(1.0, silence_s=0.8)
