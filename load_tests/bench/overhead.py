@@ -6,11 +6,12 @@ Starts a server with fake engines and, beside it, a plain websocket echo on uvic
 A wait has three parts: the silence that ends a turn; what is added to it because audio comes in frames (20 ms on the wire, 32 ms in voice
 activity detection, blocks in the resampler), which is known beforehand and found by the server's own code; and the rest, the overhead:
 from sending the frame in which the turn ends to the first audio of the answer. Patient sessions have all of it in their way; eager ones do
-most of it in the pause. Turns come much closer than in talk (each 1.8 s), so that there are enough of them.
+most of it in the pause. Turns come each 9 s, and for one session also each 1.8 s, so that there are enough of them.
 """
 
 import argparse
 import asyncio
+import itertools
 import json
 import subprocess
 import sys
@@ -24,13 +25,13 @@ from typing import Any
 import psutil
 
 from load_tests.about import about
-from load_tests.bench.tones import TURN_FRAMES, WARM_TURNS, Talk, endings, sound, stages, waits
+from load_tests.bench.tones import DENSE, TALK, Rhythm, Talk, endings, sound, stages, waits
 from load_tests.knee import percentiles
 from load_tests.light import FRAME_S, Player, appended, line_to, message, spread
 from load_tests.processes import cpu_s, started_server
 from tests.real_server import free_port, running
 
-LEAST_S = 20.0
+LEAST_S = 30.0
 IDLE_S = 10.0
 ECHO_S = 8.0
 SETTINGS = (
@@ -70,38 +71,39 @@ async def _measured(args: argparse.Namespace, url: str, server: psutil.Process, 
     rows = []
     for count in args.sessions:
         round_trips = await _echoed(echo, count)
-        for mode in args.modes:
-            rows.append(await _row(args, f"{url}?sparkvox=timings,{mode}", server, count, idle) | {"mode": mode, "echo": round_trips})
+        for mode, rhythm in itertools.product(args.modes, (DENSE, TALK) if count == 1 else (TALK,)):
+            row = await _row(args, f"{url}?sparkvox=timings,{mode}", server, count, rhythm)
+            cpu_s_a_minute = round(60 * (row["server_cores"] - idle) / count, 2)
+            rows.append(row | {"mode": mode, "echo": round_trips, "cpu_s_a_minute": cpu_s_a_minute})
             _say(LINE.format(**rows[-1]))
     return {"idle_cores": round(idle, 3), "rows": rows}
 
 
 HEAD = (
-    "sessions  mode      turns missed   overhead p50   p95   p99   echo p50   p99   wait p50   frames   processor s   client's cores"
-    "   late p99"
+    "sessions  turn s  mode     turns missed  overhead p50   p95   p99  echo p50   p99  wait p50  frames  processor s"
+    "  client: cores  late p99"
 )
 LINE = (
-    "{sessions:8}  {mode:8} {turns:6} {missed:6} {overhead[p50]:14.1f} {overhead[p95]:5.1f} {overhead[p99]:5.1f} {echo[p50]:10.2f}"
-    " {echo[p99]:5.1f} {wait[p50]:10.1f} {frames[p50]:8.1f} {cpu_s_a_minute:13.2f} {client_cores:16.2f} {client_late[p99]:10.1f}"
+    "{sessions:8} {turn_s:7.1f}  {mode:8} {turns:5} {missed:6} {overhead[p50]:13.1f} {overhead[p95]:5.1f} {overhead[p99]:5.1f}"
+    " {echo[p50]:9.2f} {echo[p99]:5.1f} {wait[p50]:9.1f} {frames[p50]:7.1f} {cpu_s_a_minute:12.2f} {client_cores:14.2f} {client_late[p99]:9.1f}"
 )
 
 
-async def _row(args: argparse.Namespace, url: str, server: psutil.Process, count: int, idle: float) -> dict[str, Any]:
-    """Milliseconds, but for the processor's."""
-    turns = WARM_TURNS + max(round(LEAST_S / (TURN_FRAMES * FRAME_S)), -(-args.turns // count))
-    length, silence_s = turns * TURN_FRAMES, args.silence_ms / 1000
-    detection = {"type": "server_vad", "silence_duration_ms": args.silence_ms}
-    update = message({"type": "session.update", "session": {"type": "realtime", "audio": {"input": {"turn_detection": detection}}}})
-    raw = sound()
+async def _row(args: argparse.Namespace, url: str, server: psutil.Process, count: int, rhythm: Rhythm) -> dict[str, Any]:
+    """Milliseconds, but for cores."""
+    wanted = args.turns if count > 1 or rhythm is DENSE else 0
+    length = rhythm.turn_frames * (rhythm.warm + max(round(LEAST_S / rhythm.turn_s), -(-wanted // count)))
+    raw, silence_s = sound(rhythm), args.silence_ms / 1000
     began, taken, mine = time.perf_counter(), cpu_s(server), time.process_time()
-    talks = await _talks(url, count, [appended(frame) for frame in raw], length, update)
-    minutes = (time.perf_counter() - began) / 60
+    talks = await _talks(url, count, [appended(frame) for frame in raw], length, _update(args.silence_ms))
+    seconds, taken, mine = time.perf_counter() - began, cpu_s(server) - taken, time.process_time() - mine
     ends = await asyncio.to_thread(endings, raw, length, silence_s)
-    each = [waits(talk, ends, silence_s) for talk in talks]
+    each = [waits(talk, ends, silence_s, rhythm.warm) for talk in talks]
     for problem in [problem for talk in talks for problem in talk.problems][:3]:
         _say(problem)
     return {
         "sessions": count,
+        "turn_s": round(rhythm.turn_s, 1),
         "turns": sum(len(one.overhead) for one in each),
         "missed": sum(one.missed for one in each),
         "errors": sum(len(talk.problems) for talk in talks),
@@ -109,10 +111,15 @@ async def _row(args: argparse.Namespace, url: str, server: psutil.Process, count
         "wait": _rounded([ms for one in each for ms in one.total]),
         "frames": _rounded([ms for one in each for ms in one.frames]),
         "stages": stages([timing for talk in talks for timing in talk.timings]),
-        "cpu_s_a_minute": round(((cpu_s(server) - taken) / minutes - 60 * idle) / count, 2),
-        "client_cores": round((time.process_time() - mine) / minutes / 60, 3),
+        "server_cores": round(taken / seconds, 3),
+        "client_cores": round(mine / seconds, 3),
         "client_late": _rounded([1000 * late for talk in talks for late in talk.late_s]),
     }
+
+
+def _update(silence_ms: int) -> bytes:
+    detection = {"type": "server_vad", "silence_duration_ms": silence_ms}
+    return message({"type": "session.update", "session": {"type": "realtime", "audio": {"input": {"turn_detection": detection}}}})
 
 
 async def _talks(url: str, count: int, frames: Sequence[bytes], length: int, update: bytes | None) -> list[Talk]:
@@ -120,7 +127,7 @@ async def _talks(url: str, count: int, frames: Sequence[bytes], length: int, upd
     async with AsyncExitStack() as stack:
         lines = [await stack.enter_async_context(line_to(url, talk.heard)) for talk in talks]
         players = [Player(line, frames, length) for line in lines]
-        for line, player, in_s in zip(lines, players, spread(count, TURN_FRAMES * FRAME_S), strict=True):
+        for line, player, in_s in zip(lines, players, spread(count, len(frames) * FRAME_S), strict=True):
             if update is not None:
                 line.write(update)
             player.begin(in_s)
@@ -135,7 +142,7 @@ async def _talks(url: str, count: int, frames: Sequence[bytes], length: int, upd
 async def _echoed(url: str, count: int) -> dict[str, float]:
     """Round trips of single frames, in ms."""
     came: list[list[float]] = [[] for _ in range(count)]
-    frames = [appended(frame) for frame in sound()]
+    frames = [appended(frame) for frame in sound(DENSE)]
     async with AsyncExitStack() as stack:
         lines = [await stack.enter_async_context(line_to(url, lambda _, now, at=at: at.append(now))) for at in came]
         players = [Player(line, frames, round(ECHO_S / FRAME_S)) for line in lines]

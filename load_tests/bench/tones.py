@@ -10,19 +10,34 @@ from typing import Any
 import numpy as np
 
 from deployments.engines.fake import FakeTurnDetector, FakeVoiceActivity
-from load_tests.questions import FRAME_SAMPLES, WIRE_RATE
+from load_tests.questions import FRAME_S, FRAME_SAMPLES, WIRE_RATE
 from serve_app.codec import Codec
 from serve_app.core.config import ServerVad
 from serve_app.core.events import Event, SpeechStarted, SpeechStopped
 from serve_app.engines import Hints
 from serve_app.hearing import Hearing
 
-SPEECH_FRAMES, TURN_FRAMES = 15, 89
-"""A turn's length is no multiple of the pattern in which frames of 20 and of 32 ms meet, so that all their meetings come."""
-WARM_TURNS = 3
+SPEECH_FRAMES = 15
 FIRST_AUDIO, CREATED, DONE, ERROR = (
     b'{"type":"%s"' % kind for kind in (b"response.output_audio.delta", b"response.created", b"response.done", b"error")
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """A turn's length is no multiple of the pattern in which frames of 20 and of 32 ms meet, so that all their meetings come."""
+
+    turn_frames: int
+    warm: int
+    """Turns that are not counted."""
+
+    @property
+    def turn_s(self) -> float:
+        return self.turn_frames * FRAME_S
+
+
+DENSE, TALK = Rhythm(89, 3), Rhythm(449, 1)
+"""Much closer than in talk, so that one session has enough of them; and about as people talk, 9 s from one question to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +84,10 @@ class Waits:
     missed: int
 
 
-def sound() -> tuple[bytes, ...]:
+def sound(rhythm: Rhythm) -> tuple[bytes, ...]:
     """One turn: a tone, then silence. 16-bit frames for the wire."""
     at = np.arange(SPEECH_FRAMES * FRAME_SAMPLES) / WIRE_RATE
-    pcm = np.zeros(TURN_FRAMES * FRAME_SAMPLES, "<i2")
+    pcm = np.zeros(rhythm.turn_frames * FRAME_SAMPLES, "<i2")
     pcm[: len(at)] = 8000 * np.sin(2 * np.pi * 220 * at)
     return tuple(frame.tobytes() for frame in pcm.reshape(-1, FRAME_SAMPLES))
 
@@ -99,14 +114,14 @@ async def _endings(frames: Sequence[bytes], length: int, silence_s: float) -> li
     return found
 
 
-def waits(talk: Talk, ends: Sequence[Ending], silence_s: float) -> Waits:
-    """The first `WARM_TURNS` are not counted. A turn is missed when no audio came before the next one was over."""
+def waits(talk: Talk, ends: Sequence[Ending], silence_s: float, warm: int) -> Waits:
+    """The first `warm` are not counted. A turn is missed when no audio came before the next one was over."""
     overhead, total, frames, missed = [], [], [], 0
     over = [talk.sent_at[end.decides] for end in ends]
     for number, (end, decided) in enumerate(zip(ends, over, strict=True)):
         before = over[number + 1] if number + 1 < len(over) else float("inf")
         came = [at for at in talk.first_audio_at if decided <= at < before]
-        if number < WARM_TURNS:
+        if number < warm:
             continue
         if not came:
             missed += 1

@@ -5,13 +5,13 @@ import json
 
 import pytest
 
-from load_tests.bench.overhead import _talks
-from load_tests.bench.tones import TURN_FRAMES, WARM_TURNS, Ending, Talk, endings, sound, stages, waits
+from load_tests.bench.overhead import _talks, _update
+from load_tests.bench.tones import DENSE, Ending, Talk, endings, sound, stages, waits
 from load_tests.light import FRAME_S, Refused, appended, line_to, message
 from tests.fake_server import fake_engines, serving
 
-FRAMES = sound()
-LENGTH = 40 * TURN_FRAMES
+FRAMES = sound(DENSE)
+LENGTH = 40 * DENSE.turn_frames
 
 
 def test_every_turn_ends_a_little_after_its_silence() -> None:
@@ -32,12 +32,12 @@ def talk(first_audio_at: list[float]) -> Talk:
     return Talk(first_audio_at=first_audio_at, sent_at=[number * FRAME_S for number in range(LENGTH)])
 
 
-ENDS = [Ending(turn * TURN_FRAMES + 14, turn * TURN_FRAMES + 42) for turn in range(WARM_TURNS + 3)]
+ENDS = [Ending(turn * DENSE.turn_frames + 14, turn * DENSE.turn_frames + 42) for turn in range(DENSE.warm + 3)]
 
 
 def test_overhead_is_what_comes_after_the_frame_that_decides() -> None:
     answered = [end.decides * FRAME_S + 0.01 * (number + 1) for number, end in enumerate(ENDS)]
-    found = waits(talk(answered), ENDS, 0.5)
+    found = waits(talk(answered), ENDS, 0.5, DENSE.warm)
     assert found.overhead == pytest.approx([40, 50, 60])
     assert found.frames == pytest.approx([60, 60, 60])
     assert found.total == pytest.approx([600, 610, 620])
@@ -47,7 +47,7 @@ def test_overhead_is_what_comes_after_the_frame_that_decides() -> None:
 def test_a_turn_without_audio_is_missed_and_not_taken_for_the_next_one() -> None:
     answered = [end.decides * FRAME_S + 0.01 for end in ENDS]
     del answered[4]
-    found = waits(talk(answered), ENDS, 0.5)
+    found = waits(talk(answered), ENDS, 0.5, DENSE.warm)
     assert (len(found.overhead), found.missed) == (2, 1)
     assert found.overhead == pytest.approx([10, 10])
 
@@ -67,11 +67,9 @@ def test_what_the_server_says_of_its_turns_is_summed_up_in_medians() -> None:
 
 
 def test_light_clients_speak_and_are_answered() -> None:
-    detection = {"type": "server_vad", "silence_duration_ms": 200}
-    update = message({"type": "session.update", "session": {"type": "realtime", "audio": {"input": {"turn_detection": detection}}}})
     with serving(engines=fake_engines(heard=(), answers=(), s_per_letter=0.01)) as address:
         url = address.replace("http", "ws") + "v1/realtime?sparkvox=timings,patient"
-        talks = asyncio.run(_talks(url, 2, [appended(frame) for frame in FRAMES], 2 * TURN_FRAMES, update))
+        talks = asyncio.run(_talks(url, 2, [appended(frame) for frame in FRAMES], 2 * DENSE.turn_frames, _update(200)))
     assert [(len(one.first_audio_at), len(one.timings), one.problems) for one in talks] == [(2, 2, [])] * 2
 
 
