@@ -85,7 +85,8 @@ HEAD = (
 )
 LINE = (
     "{sessions:8} {turn_s:7.1f}  {mode:8} {turns:5} {missed:6} {overhead[p50]:13.1f} {overhead[p95]:5.1f} {overhead[p99]:5.1f}"
-    " {echo[p50]:9.2f} {echo[p99]:5.1f} {wait[p50]:9.1f} {frames[p50]:7.1f} {cpu_s_a_minute:12.2f} {client_cores:14.2f} {client_late[p99]:9.1f}"
+    " {echo[p50]:9.2f} {echo[p99]:5.1f} {wait[p50]:9.1f} {frames[p50]:7.1f} {cpu_s_a_minute:12.2f}"
+    " {client_cores:14.2f} {client_late[p99]:9.1f}"
 )
 
 
