@@ -3,8 +3,8 @@
     python -m load_tests.soak [--profile cpu] [--callers 1] [--minutes 30] [--out load_tests/results/soak-NAME] [-- --think-s 3]
 
 Starts a server, calls it with locustfile.py (`--callers`: what load_tests.knee finds), and looks at the memory of each kind of its
-processes all the while. Writes OUT.json and OUT.html, the report of locust with the waits over time. Ends with 1 where turns failed or something
-was left. Memory is proportional (PSS): what processes share is divided among them.
+processes all the while. Writes OUT.json and OUT.html, the report of locust with the waits over time. Ends with 1 where turns failed or
+something was left. Memory is proportional (PSS): what processes share is divided among them.
 """
 
 import argparse
