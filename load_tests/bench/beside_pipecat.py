@@ -116,6 +116,8 @@ def _rows(turn_taking: str, turns: dict[str, list[tuple[Question, Turn]]]) -> li
 
 def _row(turns: list[tuple[Question, Turn]]) -> dict[str, Any]:
     good = [(question, turn) for question, turn in turns if turn.problem is None]
+    if not good:
+        sys.exit("no turn was answered: " + ", ".join(sorted({turn.problem or "" for _, turn in turns})))
     return {
         "turns": len(good),
         "missed": len(turns) - len(good),
