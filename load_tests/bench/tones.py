@@ -14,6 +14,7 @@ from load_tests.questions import FRAME_S, FRAME_SAMPLES, WIRE_RATE
 from serve_app.codec import Codec
 from serve_app.core.config import ServerVad
 from serve_app.core.events import Event, SpeechStarted, SpeechStopped
+from serve_app.echo import PlainMicrophone
 from serve_app.engines import Hints
 from serve_app.hearing import Hearing
 
@@ -107,7 +108,7 @@ async def _endings(frames: Sequence[bytes], length: int, silence_s: float) -> li
             hearing.end("utterance")  # what is left of a frame then goes with the utterance, and the next frame begins there
             found.append(Ending(number - number % len(frames) + SPEECH_FRAMES - 1, number))
 
-    hearing = Hearing(FakeVoiceActivity(), FakeTurnDetector(), lambda message: None, happened, lambda: False)
+    hearing = Hearing(PlainMicrophone(FakeVoiceActivity()), FakeTurnDetector(), lambda message: None, happened, lambda: False)
     hearing.configure(ServerVad(silence_s=silence_s))
     for number in range(length):
         await hearing.append(codec.heard(frames[number % len(frames)], "audio/pcm"))
