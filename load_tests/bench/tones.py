@@ -135,7 +135,8 @@ def waits(talk: Talk, ends: Sequence[Ending], silence_s: float, warm: int) -> Wa
 
 
 def stages(timings: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Medians of what the server itself says of its turns, in ms."""
-    names = ("endpoint_ms", "transcript_ms", "first_token_ms", "first_audio_ms")
-    known = {name: [one[name] for one in timings if one[name] is not None] for name in names}
-    return {name: round(statistics.median(values), 1) for name, values in known.items() if values}
+    """Medians of how long each stage of a turn took, as the server itself tells it, in ms. Stages may overlap."""
+    took: dict[str, list[float]] = {}
+    for name, start, end in (stage for one in timings for stage in one["stages"]):
+        took.setdefault(name, []).append(end - start)
+    return {name: round(statistics.median(values), 1) for name, values in took.items()}
