@@ -2,7 +2,8 @@
 
 1. A question to an engine waits from when it is asked until its first answer: a transcript or a guess of it, the first piece of a reply,
    the first sound of an answer.
-2. What an engine needs by itself is the least that anybody has waited for it lately. A slow engine is no queue.
+2. What an engine needs by itself is the least that anybody has waited for it lately, of a voice also the least for each character that it
+   says. A slow engine is no queue.
 3. It queues when a question has waited for over `LONGER` times that and over a limit, whatever became of it, and when one waits so long
    now. An engine that has answered nobody yet is not judged.
 4. It has room again when nobody has waited so long for `CALM_S`.
@@ -22,7 +23,7 @@ from serve_app.core import commands as cmd
 from serve_app.core import events as ev
 
 LONGER = 4.0
-"""Times the least. First clauses of one voice differ by a factor of about three in length."""
+"""Times what it needs by itself: others' work on the same processor doubles that at times."""
 REMEMBERED_S = 600.0
 """At least so long, at most twice as long the least counts: an engine that has become slower is found out then."""
 CALM_S = 5.0
@@ -31,13 +32,12 @@ ENGINES = {"guess": "hearing", "transcript": "hearing", "reply": "writing", "sou
 """Whom each question is asked."""
 
 
-@dataclass(slots=True)
 class _Least:
     """Of what came lately."""
 
-    _since: float
-    _lately: float = inf
-    _before: float = inf
+    def __init__(self) -> None:
+        self._since = -inf
+        self._lately = self._before = inf
 
     @property
     def value(self) -> float:
@@ -49,24 +49,44 @@ class _Least:
         self._lately = min(self._lately, value)
 
 
+class _Usual:
+    """What one engine needs by itself: some take as long for much as for little, others are slower the more there is."""
+
+    def __init__(self) -> None:
+        self._whole, self._each = _Least(), _Least()
+
+    def take(self, waited_s: float, size: int, now: float) -> None:
+        self._whole.take(waited_s, now)
+        self._each.take(waited_s / size, now)
+
+    def needs(self, size: int) -> float:
+        return max(self._whole.value, self._each.value * size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    at: float
+    size: int
+
+
 class EngineQueues:
     """One for all sessions."""
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
-        self._asked: dict[tuple[str, Hashable], float] = {}
-        self._least: dict[str, _Least] = {}
+        self._asked: dict[tuple[str, Hashable], _Asked] = {}
+        self._usual: dict[str, _Usual] = {}
         self._queued_at: float | None = None
 
-    def asked(self, engine: str, question: Hashable, now: float) -> None:
-        """Asked again it waits from now on."""
-        self._asked[engine, question] = now
+    def asked(self, engine: str, question: Hashable, now: float, size: int = 1) -> None:
+        """Asked again it waits from now on. `size`: how much there is to do, in whatever unit is this engine's."""
+        self._asked[engine, question] = _Asked(now, size)
 
     def answered(self, engine: str, question: Hashable, now: float) -> None:
         """What was not asked, or is answered already, means nothing."""
-        waited_s = self._over(engine, question, now)
-        if waited_s is not None:
-            self._least.setdefault(engine, _Least(now)).take(waited_s, now)
+        asked = self._over(engine, question, now)
+        if asked is not None:
+            self._usual.setdefault(engine, _Usual()).take(now - asked.at, asked.size, now)
 
     def failed(self, engine: str, question: Hashable, now: float) -> None:
         """There will be no answer, which says nothing about how long one takes; that it was waited for still counts."""
@@ -77,21 +97,19 @@ class EngineQueues:
         self._asked.pop((engine, question), None)
 
     def room(self, now: float) -> bool:
-        if any(self._long(engine, now - asked_at) for (engine, _), asked_at in self._asked.items()):
+        if any(self._long(engine, asked, now) for (engine, _), asked in self._asked.items()):
             self._queued_at = now
         return self._queued_at is None or now - self._queued_at >= CALM_S
 
-    def _over(self, engine: str, question: Hashable, now: float) -> float | None:
-        asked_at = self._asked.pop((engine, question), None)
-        if asked_at is None:
-            return None
-        if self._long(engine, now - asked_at):
+    def _over(self, engine: str, question: Hashable, now: float) -> _Asked | None:
+        asked = self._asked.pop((engine, question), None)
+        if asked is not None and self._long(engine, asked, now):
             self._queued_at = now
-        return now - asked_at
+        return asked
 
-    def _long(self, engine: str, waited_s: float) -> bool:
-        least = self._least.get(engine)
-        return least is not None and waited_s > max(self._limit_s, LONGER * least.value)
+    def _long(self, engine: str, asked: _Asked, now: float) -> bool:
+        usual = self._usual.get(engine)
+        return usual is not None and now - asked.at > max(self._limit_s, LONGER * usual.needs(asked.size))
 
 
 class SessionQuestions:
@@ -139,15 +157,15 @@ class SessionQuestions:
                 self._forget("transcript", item_id)
             case cmd.StartReply(response_id):
                 self._ask("reply", response_id, now)
-            case cmd.Speak(response_id, clause=0):
-                self._ask("sound", response_id, now)
+            case cmd.Speak(response_id, clause=0, text=text):
+                self._ask("sound", response_id, now, max(1, len(text)))
             case cmd.StopReply(response_id):
                 self._forget("reply", response_id)
                 self._forget("sound", response_id)
 
-    def _ask(self, what: str, of: str, now: float) -> None:
+    def _ask(self, what: str, of: str, now: float, size: int = 1) -> None:
         self._open.add((what, of))
-        self._queues.asked(ENGINES[what], (self, what, of), now)
+        self._queues.asked(ENGINES[what], (self, what, of), now, size)
 
     def _answer(self, what: str, of: str, now: float) -> None:
         self._open.discard((what, of))

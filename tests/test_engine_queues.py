@@ -21,7 +21,7 @@ def used_to(least_s: float, limit_s: float = 0.5) -> EngineQueues:
     """Each engine has answered once by 0 s, alone."""
     queues = EngineQueues(limit_s)
     for engine in set(ENGINES.values()):
-        queues.asked(engine, "alone", -least_s)
+        queues.asked(engine, "alone", -least_s, size=10)
         queues.answered(engine, "alone", 0.0)
     return queues
 
@@ -78,6 +78,18 @@ def test_an_engine_that_takes_its_usual_time_does_not_queue_however_slow_it_is(s
     queues = used_to(1.0)
     assert all(waits(queues, seconds, begins=10.0 * turn) for turn in range(1, 9))
     assert not waits(queues, LONGER + 0.1, begins=100.0)
+
+
+def test_a_voice_may_take_longer_for_more_to_say() -> None:
+    queues = EngineQueues(limit_s=0.5)
+    for number, (size, seconds) in enumerate([(5, 0.3), (40, 2.0)]):
+        queues.asked("speaking", number, 10.0, size)
+        queues.answered("speaking", number, 10.0 + seconds)
+        assert queues.room(10.0 + seconds)
+    queues.asked("speaking", "long", 20.0, 40)
+    assert queues.room(20.0 + LONGER * 2.0)
+    queues.asked("speaking", "short", 20.0, 5)
+    assert not queues.room(20.1 + LONGER * 0.3)
 
 
 def test_a_quick_engine_may_take_up_to_the_limit() -> None:
