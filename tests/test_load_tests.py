@@ -4,8 +4,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from load_tests.bench.carried import Load, at_wait, carried, ratio_between, rising
 from load_tests.bench.eager_turns import hidden, sureness
-from load_tests.bench.two_nodes import at_wait
 from load_tests.knee import knee, percentiles
 from load_tests.picture import Line, chart
 from load_tests.questions import FRAME_SAMPLES, misheard, questions
@@ -55,6 +55,25 @@ def test_case_and_punctuation_are_not_misheard() -> None:
 @pytest.mark.parametrize(("wait_s", "sessions"), [(1.0, 2.0), (1.5, 3.0), (3.0, 5.0), (9.0, None), (0.5, None)])
 def test_the_sessions_at_a_wait_lie_on_the_line_between_what_was_measured(wait_s: float, sessions: float | None) -> None:
     assert at_wait([(2, 1.0), (4, 2.0), (6, 4.0)], wait_s) == sessions
+
+
+def loads(*waits: tuple[int, float]) -> list[Load]:
+    return [Load(sessions, (wait_s,) * 20) for sessions, wait_s in waits]
+
+
+def test_more_sessions_never_wait_less() -> None:
+    assert rising(loads((2, 1.0), (4, 3.0), (6, 2.0), (8, 4.0))) == [1.0, 2.5, 2.5, 4.0]
+    assert carried(loads((2, 1.0), (4, 3.0), (6, 2.0), (8, 4.0)), 3.25) == 7.0
+
+
+def test_a_ratio_of_noisy_loads_is_a_range() -> None:
+    noisy = [Load(sessions, tuple(sessions / 2 + late / 10 for late in range(20))) for sessions in (2, 4, 6)]
+    twice = [Load(2 * load.sessions, load.waits_s) for load in noisy]
+    between = ratio_between(noisy, twice, 4.0)
+    assert between is not None
+    low, high = between
+    assert 1.7 < low < 2.0 < high < 2.4
+    assert ratio_between(noisy, twice, 9.0) is None
 
 
 @pytest.mark.parametrize(
