@@ -38,6 +38,8 @@ SAME = 16
 """Samples: 1 ms."""
 MOSTLY_ECHO_DB = 15.0
 """By how much the level falls with the echo where what is left is taken for remains of it."""
+REMAINS_FRAMES = 2
+"""So many frames that sound like speech may be left of an echo, the user has more."""
 LIKELY = 0.2
 """Probability of speech from which a frame is looked at."""
 UNSURE_FRAMES = 6
@@ -111,11 +113,10 @@ class EchoingMicrophone:
             return frame, self._voice.score(frame)
         self._recent.push(frame)
         if self._lag is not None and self._loudspeaker.run(start - self._lag) != self._run:
-            self._lag = None
+            self._lag, self._likely = None, 0
         if self._lag is not None:
             clean = self._without_echo(frame, start, self._lag)
-            score = self._voice.score(clean)
-            return clean, score if level_dbfs(clean) > level_dbfs(frame) - MOSTLY_ECHO_DB else 0.0
+            return clean, self._of_user(self._voice.score(clean), level_dbfs(frame) - level_dbfs(clean))
         score = self._voice.score(frame)
         return frame, (self._watched(score, start + len(frame)) if score >= LIKELY else self._unwatched(score))
 
@@ -130,6 +131,14 @@ class EchoingMicrophone:
         recent = self._recent.last(COMPARED)
         self._without_echo(recent, end - len(recent), self._lag)
         return 0.0
+
+    def _of_user(self, score: float, taken_db: float) -> float:
+        """Of a frame without its echo."""
+        score = 0.0 if taken_db >= MOSTLY_ECHO_DB else score
+        if score < LIKELY:
+            return self._unwatched(score)
+        self._likely, self._unlikely = self._likely + 1, 0
+        return score if self._likely > REMAINS_FRAMES else 0.0
 
     def _unwatched(self, score: float) -> float:
         self._unlikely += 1
