@@ -10,11 +10,11 @@ import argparse
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from load_tests.about import machine
+from load_tests.about import about
 from load_tests.picture import Line, chart
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
@@ -24,6 +24,7 @@ SPAWN_S = 5.0
 
 def main() -> None:
     args = _arguments()
+    described = about("load_tests.knee") | {"what": args.what}
     steps = []
     for callers in args.callers:
         steps.append(step(args, callers))
@@ -31,26 +32,35 @@ def main() -> None:
     found = knee(steps, args.slower)
     _say(f"the knee: {found or 'none'} callers" + ("" if found != args.callers[-1] else " or more"))
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    about = {"command": " ".join(["python -m load_tests.knee", *sys.argv[1:]]), "date": datetime.now(UTC).date().isoformat()}
-    result = about | {"machine": machine(), "what": args.what, "steps": steps, "knee": found}
+    result = described | {"steps": steps, "knee": found}
     args.out.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
     lines = [Line(name, [(one["callers"], one[name]) for one in steps]) for name in ("p50", "p95", "p99")]
     args.out.with_suffix(".svg").write_text(chart(lines, "callers", "wait for the answer in ms", mark=found))
 
 
 def step(args: argparse.Namespace, callers: int) -> dict[str, Any]:
-    """One run. Milliseconds; the percentiles are of the turns that did not fail."""
-    shape = ["--users", callers, "--spawn-rate", max(1, callers / SPAWN_S), "--run-time", f"{args.seconds}s", "--headless", "--json"]
-    command = [sys.executable, "-m", "locust", "-f", LOCUSTFILE, "--host", args.host, *shape, "--loglevel", "ERROR", *args.more]
-    ran = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    """One run."""
+    ran = subprocess.run(locust(args.host, callers, args.seconds, args.more), capture_output=True, text=True, check=False)
     if not ran.stdout.strip():
         sys.exit(f"locust failed: {ran.stderr[-2000:]}")
-    kinds = [kind for kind in json.loads(ran.stdout) if kind["method"] == "VOICE"]
+    return {"callers": callers, **turns_of(json.loads(ran.stdout))}
+
+
+def locust(host: str, callers: int, seconds: int, more: Sequence[str]) -> list[str]:
+    """The command that prints, as JSON, what `callers` saw of the server at `host`."""
+    shape = ["--users", callers, "--spawn-rate", max(1, callers / SPAWN_S), "--run-time", f"{seconds}s", "--headless", "--json"]
+    command = [sys.executable, "-m", "locust", "-f", LOCUSTFILE, "--host", host, *shape, "--loglevel", "ERROR", *more]
+    return [str(word) for word in command]
+
+
+def turns_of(said: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of what locust said. Milliseconds; the percentiles are of the turns that did not fail."""
+    kinds = [kind for kind in said if kind["method"] == "VOICE"]
     waits: list[float] = []
     for kind in kinds:
         waits += [float(ms) for ms, times in kind["response_times"].items() for _ in range(times) if float(ms) > 0]
     failed = sum(kind["num_failures"] for kind in kinds)
-    return {"callers": callers, "turns": sum(kind["num_requests"] for kind in kinds), "failed": failed, **percentiles(waits)}
+    return {"turns": sum(kind["num_requests"] for kind in kinds), "failed": failed, **percentiles(waits)}
 
 
 def percentiles(values: list[float]) -> dict[str, float]:

@@ -89,8 +89,8 @@ class SessionSettings(Section):
     """Answers are begun in the pause, before the turn is confirmed, while so many sessions or fewer are live in this replica of the
     gateway: work that may be thrown away must not make others wait. 0: never."""
     eager_wait_s: float = Field(0.5, gt=0)
-    """And while no engine queues: none has let a session of this replica wait longer than this for a transcript, the first piece of a
-    reply or the first sound of an answer (serve_app/engine_queues.py)."""
+    """And while no engine queues: none has let a session of this replica wait for longer than this, and for much longer than it needs by
+    itself, for a transcript, the first piece of a reply or the first sound of an answer (serve_app/engine_queues.py)."""
     kept_audio_bytes: int = Field(8 * 1024 * 1024, ge=0)
     """Of the sound of one session's items, for clients that retrieve them."""
     resume_s: float = Field(60.0, ge=0)

@@ -4,8 +4,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from load_tests.bench.eager_turns import hidden
-from load_tests.bench.two_nodes import at_wait
+from load_tests.bench.carried import Load, at_wait, carried, ratio_between, rising
+from load_tests.bench.eager_turns import hidden, sureness
 from load_tests.knee import knee, percentiles
 from load_tests.picture import Line, chart
 from load_tests.questions import FRAME_SAMPLES, misheard, questions
@@ -57,6 +57,25 @@ def test_the_sessions_at_a_wait_lie_on_the_line_between_what_was_measured(wait_s
     assert at_wait([(2, 1.0), (4, 2.0), (6, 4.0)], wait_s) == sessions
 
 
+def loads(*waits: tuple[int, float]) -> list[Load]:
+    return [Load(sessions, (wait_s,) * 20) for sessions, wait_s in waits]
+
+
+def test_more_sessions_never_wait_less() -> None:
+    assert rising(loads((2, 1.0), (4, 3.0), (6, 2.0), (8, 4.0))) == [1.0, 2.5, 2.5, 4.0]
+    assert carried(loads((2, 1.0), (4, 3.0), (6, 2.0), (8, 4.0)), 3.25) == 7.0
+
+
+def test_a_ratio_of_noisy_loads_is_a_range() -> None:
+    noisy = [Load(sessions, tuple(sessions / 2 + late / 10 for late in range(20))) for sessions in (2, 4, 6)]
+    twice = [Load(2 * load.sessions, load.waits_s) for load in noisy]
+    between = ratio_between(noisy, twice, 4.0)
+    assert between is not None
+    low, high = between
+    assert 1.7 < low < 2.0 < high < 2.4
+    assert ratio_between(noisy, twice, 9.0) is None
+
+
 @pytest.mark.parametrize(
     ("over_ms", "share"), [(500, 0.0), (800, 0.0), (1100, 0.5), (1400, 1.0), (2000, 1.0)]
 )
@@ -64,3 +83,9 @@ def test_hidden_is_the_share_of_the_work_that_was_done_when_the_turn_was_over(ov
     """The model is asked at 800 ms, the first sound is there at 1400 ms."""
     stages = [["endpointing", 0, over_ms], ["first_token", 800, 1000], ["first_clause", 1000, 1100], ["synthesis", 1100, 1400]]
     assert hidden({"stages": stages}) == share
+
+
+@pytest.mark.parametrize(("turns", "left", "sure"), [(1, 0, 0.0), (5, 0, 0.94), (8, 1, 0.93), (12, 2, 0.96)])
+def test_the_median_lies_between_two_of_the_turns_as_surely_as_coins_say(turns: int, left: int, sure: float) -> None:
+    """Each turn is on either side of the true median with the same chance."""
+    assert sureness(turns) == (left, pytest.approx(sure, abs=0.005))

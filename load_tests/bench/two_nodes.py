@@ -1,6 +1,6 @@
 """How many more sessions two nodes carry than one, at the same wait: a simulation with paced engines on a real cluster.
 
-    python -m load_tests.bench.two_nodes [--seconds 40] [--p95 2.5] [--out load_tests/results/two_nodes-paced.json]
+    python -m load_tests.bench.two_nodes [--seconds 100] [--p95 2.5] [--out load_tests/results/two_nodes-paced.json]
 
 Real: Ray, Serve, HAProxy, gateways, leases, sockets, on two hosts made of namespaces (tests/cluster/hosts.py; root and iproute2), and every
 session through a websocket. Simulated: the engines, fakes that take as long as cited systems were seen to take on the hardware named
@@ -10,27 +10,26 @@ end of speech to the first sound. Engines that are slow are taken on purpose, so
 
 import argparse
 import asyncio
-import itertools
 import json
 import random
-import shlex
-import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from load_tests.about import machine
+import numpy as np
+
+from load_tests.about import about
+from load_tests.bench.carried import PERCENTILE, Load, carried, ratio_between, rising
 from load_tests.picture import Line, chart
 from tests.cluster.boxes import Cluster, until
 from tests.cluster.callers import Lost, calling
 from tests.cluster.hosts import two_hosts, why_not
 
 THINKS_S = (2.0, 4.0)
-WARM_S = 8.0
+WARM_S = 10.0
 """Not counted: sessions start at once and spread out with time."""
 
 
@@ -68,6 +67,7 @@ class Row:
     failed: int
     p50_s: float
     p95_s: float
+    waits_s: tuple[float, ...]
 
 
 def main() -> None:
@@ -75,17 +75,21 @@ def main() -> None:
     if reason := why_not():
         sys.exit(reason)
     _say(_paces())
+    described = _described()
     rows = [*_measured(1, args.one, args.seconds), *_measured(2, args.two, args.seconds)]
-    lines = {f"{n} node{'s' * (n - 1)}": [(row.sessions, row.p95_s) for row in rows if row.nodes == n] for n in (1, 2)}
-    carried = {name: at_wait(line, args.p95) for name, line in lines.items()}
-    one, two = carried.values()
-    ratio = None if one is None or two is None else round(two / one, 2)
-    _say(f"sessions at a 95th percentile of {args.p95} s: {carried}, ratio {ratio}")
+    loads = {f"{n} node{'s' * (n - 1)}": [Load(row.sessions, row.waits_s) for row in rows if row.nodes == n] for n in (1, 2)}
+    found = _compared(*loads.values(), args.p95)
+    _say("sessions at a 95th percentile of {p95_s} s: {one_node} and {two_nodes}; ratio {ratio}, 90 % between {between}".format(**found))
     if args.out:
-        about = {"p95_s": args.p95, "carried": carried, "ratio": ratio}
-        args.out.write_text(json.dumps(_about() | about | {"rows": [asdict(row) for row in rows]}, indent=2) + "\n")
-        drawn = [Line(name, line) for name, line in lines.items()]
+        args.out.write_text(json.dumps(described | found | {"rows": [asdict(row) for row in rows]}, indent=2) + "\n")
+        drawn = [Line(name, [(load.sessions, p95) for load, p95 in zip(line, rising(line), strict=True)]) for name, line in loads.items()]
         args.out.with_suffix(".svg").write_text(chart(drawn, "sessions (simulation: paced engines)", "p95 wait for the first sound in s"))
+
+
+def _compared(one: Sequence[Load], two: Sequence[Load], p95_s: float) -> dict[str, object]:
+    few, many = carried(one, p95_s), carried(two, p95_s)
+    ratio = None if few is None or many is None else round(many / few, 2)
+    return {"p95_s": p95_s, "one_node": few, "two_nodes": many, "ratio": ratio, "between": ratio_between(one, two, p95_s)}
 
 
 def _arguments() -> argparse.Namespace:
@@ -93,7 +97,7 @@ def _arguments() -> argparse.Namespace:
         return [int(word) for word in text.split(",")]
 
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=40.0, help="of each row, besides warming up")
+    parser.add_argument("--seconds", type=float, default=100.0, help="of each row, besides warming up")
     parser.add_argument("--p95", type=float, default=2.5, help="the wait, in seconds, at which sessions are compared")
     parser.add_argument("--one", type=numbers, default=[3, 5, 7, 9], help="sessions on one node")
     parser.add_argument("--two", type=numbers, default=[6, 10, 14, 18], help="sessions on two nodes")
@@ -124,8 +128,8 @@ async def measured_row(doors: list[str], sessions: int, seconds: float) -> Row:
     ends = time.monotonic() + WARM_S + seconds
     talks = [_talk(doors[n % len(doors)], random.Random(n), ends, seconds, waits) for n in range(sessions)]
     failed = sum(await asyncio.gather(*talks))
-    cuts = statistics.quantiles(waits, n=20, method="inclusive")
-    row = Row(len(doors), sessions, len(waits), failed, round(statistics.median(waits), 3), round(cuts[18], 3))
+    p50, p95 = (round(float(value), 3) for value in np.percentile(waits, (50, PERCENTILE)))
+    row = Row(len(doors), sessions, len(waits), failed, p50, p95, tuple(round(wait, 3) for wait in waits))
     said = f"{row.turns:4} turns, p50 {row.p50_s:.2f} s, p95 {row.p95_s:.2f} s, failed {row.failed}"
     _say(f"{row.nodes} nodes {row.sessions:3} sessions: {said}")
     return row
@@ -149,25 +153,14 @@ async def _talk(door: str, chance: random.Random, ends: float, counted_s: float,
     return failed
 
 
-def at_wait(points: Sequence[tuple[float, float]], wait_s: float) -> float | None:
-    """The sessions at which the wait is first exceeded, on a straight line between points. None: outside of what was measured."""
-    for (few, low), (many, high) in itertools.pairwise(points):
-        if low <= wait_s < high:
-            return round(few + (many - few) * (wait_s - low) / (high - low), 2)
-    return None
-
-
 def _paces() -> str:
     rows = [f"{pace.what:30} {pace.seconds:5.3f} s  {pace.shared:20} {pace.source}" for pace in PACES]
     return "\n".join(["Simulated; the engines take:", *rows])
 
 
-def _about() -> dict[str, object]:
-    return {
+def _described() -> dict[str, object]:
+    return about("load_tests.bench.two_nodes") | {
         "what": "simulation: fake engines that are paced, on a real cluster of two hosts made of namespaces",
-        "command": "python -m load_tests.bench.two_nodes " + shlex.join(sys.argv[1:]),
-        "machine": machine(),
-        "date": datetime.now(UTC).date().isoformat(),
         "paces": [asdict(pace) for pace in PACES],
         "thinks_s": THINKS_S,
     }
