@@ -36,7 +36,7 @@ from serve_app.realtime.snapshot import creation, packed, unpacked
 from serve_app.realtime.wire import Wire
 from serve_app.responding import Responding
 from serve_app.session_options import SessionOptions as SessionOptions
-from serve_app.streams import first_of
+from serve_app.streams import first_of, to_the_end
 from serve_app.tapes import Tapes, audio_part
 from serve_app.warming import Warming
 
@@ -75,7 +75,7 @@ async def drive(transport: Transport, engines: Engines, options: SessionOptions)
     try:
         await session.run()
     finally:
-        await session.close()
+        await to_the_end(session.close())
 
 
 class Session:
@@ -114,6 +114,9 @@ class Session:
             await first_of(*line, self._dictation.listen(), self._keep_time(), self._keeping.run(), self._until_hung_up())
         except Disconnected:
             self.post(ev.Parted())
+        except asyncio.CancelledError:  # behind HAProxy Serve cancels whom the client has left, before the socket says so or after it
+            self.post(ev.Parted())
+            raise
         except _HungUp as end:
             await self._hang_up_with(end.command)
         except TakenUp as taken:
