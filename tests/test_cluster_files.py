@@ -35,6 +35,30 @@ def test_every_topology_has_its_file(name: TopologyName) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_serve_deploy_knows_everything_in_the_file(file: Path) -> None:
+    """Serve itself ignores what it does not know."""
+    from ray.serve.schema import ServeDeploySchema
+
+    written = yaml.safe_load(file.read_text())
+    understood = ServeDeploySchema.model_validate(written)
+    assert understood.model_dump(exclude_unset=True, mode="json") == written
+
+
+@pytest.mark.parametrize("name", list(TopologyName))
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_serve_run_builds_every_topology_from_the_words_behind_it(name: TopologyName) -> None:
+    from ray._common.utils import import_attr
+    from ray.serve._private.api import call_user_app_builder_with_args_if_necessary as built
+    from ray.serve.scripts import convert_args_to_dict
+
+    words = convert_args_to_dict(("profile=fake", f"topology={name}", "session.max_sessions=3"))
+    application = built(import_attr("serve_app:graph"), words)
+    (settings, *_) = application._bound_deployment.init_args
+    assert (settings.topology, settings.session.max_sessions) == (name, 3)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_every_engine_argument_is_one_of_vllms(file: Path) -> None:
     from vllm import AsyncEngineArgs
 

@@ -56,4 +56,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         return
     terminalreporter.section("recovery, two hosts on this machine, fake engines")
     for case, what, seconds in TIMES:
-        terminalreporter.write_line(f"{seconds:6.1f} s  {what:<52} {case}")
+        terminalreporter.write_line(f"{seconds:6.1f} s  {what:<58} {case}")

@@ -14,9 +14,6 @@ from tests.cluster.callers import Caller, Lost, a_turn, calling
 from tests.cluster.conftest import Stopwatch
 from tests.cluster.hosts import Host
 
-CUT_S = 10.0
-"""New sessions are accepted within this after a cut of the link, with the tuned health checks; here with the patience of a slow machine."""
-
 
 async def eventually(what: Callable[[], Awaitable[bool]], said: str) -> float:
     """Seconds until it is true."""
@@ -127,7 +124,7 @@ async def test_a_cut_link_leaves_the_sessions_of_the_head_alone_and_the_other_ho
         began = time.monotonic()
         stopwatch.note("link cut: the session at the head speaks again", await until_it_speaks(here))
         await eventually(lambda: a_turn(whole.door(whole.a)), "a new session at the head's door")
-        stopwatch.note("link cut: a new session at the head's door", time.monotonic() - began)
+        stopwatch.note("link cut: a new session at the head's door (10 s wanted)", time.monotonic() - began)
         await asyncio.to_thread(until, lambda: len(whole.status(whole.a)["nodes"]) == 1, "the other host counts as lost")
         stopwatch.note("link cut: the other host counts as lost (asked every 4 s)", time.monotonic() - began)
         whole.hosts.mend()
@@ -199,6 +196,7 @@ async def test_a_head_that_ended_and_begins_anew_has_the_other_host_back_soon(wh
     whole.start_head()
     stopwatch.note("head begun anew: both hosts have all parts", await asyncio.to_thread(until, whole.is_whole, "the other host is back"))
     assert await a_turn(whole.door(whole.b))
+    await nothing_is_left(whole)
 
 
 async def test_a_host_that_leaves_sends_its_sessions_to_the_other_and_leaves_nothing(whole: Cluster, stopwatch: Stopwatch) -> None:

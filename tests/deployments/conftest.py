@@ -79,8 +79,8 @@ def parts(cluster: int) -> Parts:
     )
 
 
-async def eventually(what: Callable[[], Awaitable[Any]], expected: Any, patience_s: float = PATIENCE_S) -> None:
+async def eventually(what: Callable[[], Awaitable[Any]], expected: Any, patience_s: float = PATIENCE_S, every_s: float = 0.01) -> None:
     """Other processes take their time, and nothing tells when they are done."""
     async with asyncio.timeout(patience_s):
         while await what() != expected:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(every_s)

@@ -1,7 +1,7 @@
 """Serve's autoscaling of the whole application under load, on Ray, with fake engines: callers come, talk, and go."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from serve_app.core.language import ChatMessage, Prompt
 from serve_app.settings import Settings
 from serve_app.wiring import CADENCE, QUEUED_TOKENS, by_work
 from tests.cluster.callers import Caller, Lost, calling
-from tests.deployments.conftest import FAKE, PATIENCE_S, eventually
+from tests.deployments.conftest import FAKE, eventually
 from tests.deployments.watched import WatchedLanguageModel
 
 NAME = "Scaled"
@@ -22,6 +22,10 @@ MOST = 3
 CALLERS = 7
 """So many want four replicas of `ROOM`, and fill two."""
 THINKS_S = 0.3
+CALLS_AGAIN_S = 0.5
+"""More often would take the cores from the replicas that are to come."""
+LOADED_S = 180.0
+"""Only against hanging: replicas come one after the other, beside callers who talk."""
 LONGER_THAN_SERVE_TAKES_S = 6.0
 """To stop a replica: its figures are a second old, the delay is one, and the controller acts several times a second."""
 QUICK = CADENCE | {"upscale_delay_s": 0.0, "downscale_delay_s": 1.0}
@@ -56,6 +60,11 @@ async def running(application: str) -> dict[str, int]:
     return {name: deployment.replica_states.get("RUNNING", 0) for name, deployment in deployments.items()}
 
 
+async def settles(what: Callable[[], Awaitable[Any]], expected: Any) -> None:
+    """Serve's controller is asked seldom enough to have time for its work."""
+    await eventually(what, expected, LOADED_S, every_s=0.5)
+
+
 async def hold_sessions() -> list[int]:
     """Replicas of what sessions drive."""
     every = await running(NAME)
@@ -81,9 +90,9 @@ class Talker:
     @asynccontextmanager
     async def _calling(self) -> AsyncIterator[Caller]:
         async with AsyncExitStack() as stack:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(LOADED_S):
                 while (caller := await self._try(stack)) is None:  # noqa: ASYNC110  # nothing tells when there is room
-                    await asyncio.sleep(0.1)
+                    await asyncio.sleep(CALLS_AGAIN_S)
             yield caller
 
     async def _try(self, stack: AsyncExitStack) -> Caller | None:
@@ -101,9 +110,9 @@ class Talker:
 async def test_callers_bring_replicas_and_none_is_lost_while_the_others_go(address: str) -> None:
     talkers = [Talker(address) for _ in range(CALLERS)]
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(LOADED_S):
             await asyncio.gather(*(talker.answered.wait() for talker in talkers))
-        await eventually(hold_sessions, [MOST, MOST])
+        await settles(hold_sessions, [MOST, MOST])
         *others, last = talkers
         for talker in others:
             await talker.hangs_up()
@@ -113,7 +122,7 @@ async def test_callers_bring_replicas_and_none_is_lost_while_the_others_go(addre
     finally:
         for talker in talkers:
             talker.talk.cancel()
-    await eventually(hold_sessions, [1, 1])
+    await settles(hold_sessions, [1, 1])
 
 
 async def test_prompts_that_wait_bring_another_language_model_and_it_goes_when_they_are_answered(cluster: int) -> None:
@@ -128,10 +137,10 @@ async def test_prompts_that_wait_bring_another_language_model_and_it_goes_when_t
         await handle.hold_after.remote(0)
         prompt = Prompt((ChatMessage("user", "x" * Waiting.CHARACTERS * QUEUED_TOKENS),))
         answer = asyncio.create_task(all_of(handle.options(stream=True).reply.remote(prompt)))
-        await eventually(lambda: running("Waiting"), {"WatchedLanguageModel": 2})
+        await settles(lambda: running("Waiting"), {"WatchedLanguageModel": 2})
         await handle.broadcast("let_go").results_async()
         assert await answer
-        await eventually(lambda: running("Waiting"), {"WatchedLanguageModel": 1})
+        await settles(lambda: running("Waiting"), {"WatchedLanguageModel": 1})
     finally:
         serve.delete("Waiting")
 

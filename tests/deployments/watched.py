@@ -10,15 +10,19 @@ from serve_app.errors import EngineFailed
 
 
 class Turnstile:
-    """In the place of a fake engine's gate: so many pieces pass, the next one waits for ever."""
+    """In the place of a fake engine's gate: so many pieces pass, the next ones wait until it is opened."""
 
     def __init__(self, passing: int) -> None:
         self._passing = passing
+        self._opened = asyncio.Event()
+
+    def set(self) -> None:
+        self._opened.set()
 
     async def wait(self) -> None:
         self._passing -= 1
         if self._passing < 0:
-            await asyncio.Event().wait()
+            await self._opened.wait()
 
 
 class WatchedSpeechToText(SpeechToText):
@@ -31,7 +35,6 @@ class WatchedLanguageModel(LanguageModel):
         self._engine.gate = Turnstile(pieces)
 
     async def let_go(self) -> None:
-        self._engine.gate = asyncio.Event()
         self._engine.gate.set()
 
     async def live(self) -> int:
@@ -51,7 +54,6 @@ class WatchedTextToSpeech(TextToSpeech):
         self._engine.gate = Turnstile(pieces)
 
     async def let_go(self) -> None:
-        self._engine.gate = asyncio.Event()
         self._engine.gate.set()
 
     async def live(self) -> int:

@@ -15,8 +15,8 @@ from load_tests.bench.echo_room import Handling, Room, Saying
 from load_tests.bench.echo_sound import FRAME, FRAME_S, Echo
 from serve_app.audio import Resampler
 from serve_app.core.playback import Playback
-from serve_app.echo import REACH, likeness
-from serve_app.loudspeaker import Loudspeaker
+from serve_app.likeness import coherence, likeness
+from serve_app.loudspeaker import REACH, Loudspeaker
 from tests.recordings import AUDIO, EVERYTHING
 
 pytestmark = pytest.mark.weights
@@ -85,6 +85,15 @@ def test_the_lag_of_an_echo_is_found_and_other_speech_has_none() -> None:
     other, rate = soundfile.read(AUDIO / "tell_a_story.wav", dtype="int16")
     heard = Resampler(rate, 16_000).push(other)[8000 : 8000 + 8192]
     assert likeness(heard, played[: REACH + 8192])[1] < 1.6
+
+
+def test_an_echo_is_coherent_at_its_lag_and_other_speech_at_none() -> None:
+    played = EVERYTHING.pcm[16_000 : 16_000 + 8192]
+    hiss = np.random.default_rng(1).normal(0, 30, len(played))
+    assert coherence((played // 4 + hiss).astype(np.int16), played) > 0.5
+    other, rate = soundfile.read(AUDIO / "tell_a_story.wav", dtype="int16")
+    heard = Resampler(rate, 16_000).push(other)
+    assert max(coherence(heard[at : at + 8192], played) for at in range(8000, 24_000, 1000)) < 0.25
 
 
 def test_what_the_client_threw_away_is_not_expected_back() -> None:

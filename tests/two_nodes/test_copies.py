@@ -10,6 +10,7 @@ import pytest
 from deployments.sessions import RemoteKeeper, Sessions
 from serve_app.kept import Copy
 from tests.deployments.conftest import PATIENCE_S, eventually
+from tests.two_nodes.conftest import Nodes
 
 
 class WatchedSessions(Sessions):
@@ -20,22 +21,22 @@ class WatchedSessions(Sessions):
 
 
 @pytest.fixture(scope="module")
-def handle(nodes: tuple[str, str]) -> Any:
+def handle(nodes: Nodes) -> Any:
     from ray import serve
 
     options: dict[str, Any] = {"num_replicas": 2, "max_replicas_per_node": 1, "ray_actor_options": {"num_cpus": 0}}
     return serve.run(serve.deployment(WatchedSessions, **options).bind(60.0), name="sessions", route_prefix=None)
 
 
-async def test_a_session_is_taken_up_though_the_node_that_was_asked_first_has_lost_its_copies(handle: Any, nodes: tuple[str, str]) -> None:
+async def test_a_session_is_taken_up_though_the_node_that_was_asked_first_has_lost_its_copies(handle: Any, nodes: Nodes) -> None:
     keeper = RemoteKeeper(handle, PATIENCE_S)
     await keeper.warm()
     copy = Copy("sess_1", "anna", 1, 1, b"hello")
     assert await keeper.keep(copy)
     places = dict(await handle.broadcast("place").results_async())
-    assert set(places) == set(nodes)
+    assert set(places) == {nodes.head, nodes.other}
 
-    os.kill(places[nodes[0]], signal.SIGKILL)
+    os.kill(places[nodes.head], signal.SIGKILL)
     taken = await keeper.take("sess_1", "anna")
     assert taken == replace(copy, connection=2)
     assert await keeper.take("sess_1", "bob") is None

@@ -11,6 +11,7 @@ from serve_app.engines import Speech
 from serve_app.errors import EngineBusy
 from tests.deployments.conftest import FAKE, PATIENCE_S
 from tests.deployments.watched import WatchedSpeechToText, WatchedTextToSpeech
+from tests.two_nodes.conftest import Nodes
 
 ROOM = 2
 LIGHT = {"num_cpus": 0.1}
@@ -18,7 +19,7 @@ ON_BOTH: dict[str, Any] = {"num_replicas": 2, "max_replicas_per_node": 1, "max_o
 
 
 @pytest.fixture(scope="module")
-def stt(nodes: tuple[str, str]) -> Any:
+def stt(nodes: Nodes) -> Any:
     from ray import serve
 
     settings = FAKE.stt.model_copy(update={"max_sessions": ROOM})
@@ -26,20 +27,20 @@ def stt(nodes: tuple[str, str]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def tts(nodes: tuple[str, str]) -> Any:
+def tts(nodes: Nodes) -> Any:
     from ray import serve
 
     return serve.run(serve.deployment(WatchedTextToSpeech, **ON_BOTH).bind(FAKE.tts), name="tts", route_prefix=None)
 
 
-async def sessions(handle: Any, nodes: tuple[str, str]) -> list[int]:
+async def sessions(handle: Any, nodes: Nodes) -> list[int]:
     """On the head, where the callers are, and on the other node."""
     figures = await handle.broadcast("record_autoscaling_stats").results_async()
     held = {one["node"]: int(one["sessions"]) for one in figures}
-    return [held[float(zlib.crc32(node_id.encode()))] for node_id in nodes]
+    return [held[float(zlib.crc32(node_id.encode()))] for node_id in (nodes.head, nodes.other)]
 
 
-async def test_sessions_stay_on_their_node_until_it_is_full_and_then_go_to_the_other(stt: Any, nodes: tuple[str, str]) -> None:
+async def test_sessions_stay_on_their_node_until_it_is_full_and_then_go_to_the_other(stt: Any, nodes: Nodes) -> None:
     speech_to_text = RemoteSpeechToText(near(elsewhere(stt)), PATIENCE_S)
     ears = []
     for expected in ([1, 0], [2, 0], [2, 1], [2, 2]):
@@ -50,11 +51,11 @@ async def test_sessions_stay_on_their_node_until_it_is_full_and_then_go_to_the_o
     await asyncio.gather(*(ear.close() for ear in ears))
 
 
-async def test_speech_is_made_on_the_same_node(tts: Any, nodes: tuple[str, str]) -> None:
+async def test_speech_is_made_on_the_same_node(tts: Any, nodes: Nodes) -> None:
     speaker = RemoteTextToSpeech(near(elsewhere(tts)), PATIENCE_S)
     await speaker.warm()
     await tts.broadcast("spoken").results_async()  # each has said something before it was ready
     for _ in range(6):
         _ = [sound async for sound in speaker.speak(Speech("Hello.", "af_heart"))]
     spoken = {node_id: number for node_id, number in await tts.broadcast("spoken").results_async()}
-    assert spoken == {nodes[0]: 6, nodes[1]: 0}
+    assert spoken == {nodes.head: 6, nodes.other: 0}

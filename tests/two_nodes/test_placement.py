@@ -1,7 +1,5 @@
 """The topologies on a Ray of two nodes with a GPU each (that are not there), fakes for engines: what goes where, and what is refused."""
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,40 +9,13 @@ from serve_app import serving
 from serve_app.pressure import GB
 from serve_app.profiles import ROLE
 from serve_app.settings import Settings
+from tests.two_nodes.conftest import HEAD, OTHER, Nodes
 
 # Ray Serve's own modules, at their import.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 SMALL = {f"{part}.num_cpus": 0.05 for part in ("gateway", "stt", "llm", "tts")}
 GPUS = {"stt.num_gpus": 0.1, "tts.num_gpus": 0.1, "llm.num_gpus": 0.6}
-
-
-@pytest.fixture(scope="module")
-def two_nodes() -> Iterator[None]:
-    before = dict(os.environ)
-    serving.prepare(os.environ, Settings.of({"profile": "fake"}), "ray")
-    try:
-        yield from _two_nodes()
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-def _two_nodes() -> Iterator[None]:
-    import ray
-    from ray import serve
-    from ray.cluster_utils import Cluster
-
-    node: dict[str, Any] = {"num_cpus": 2, "num_gpus": 1, "object_store_memory": serving.OBJECT_STORE_BYTES}
-    head = {**node, "labels": {ROLE: "speech"}, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    cluster.add_node(**node, labels={ROLE: "language"})
-    ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
-    serve.start(proxy_location="Disabled")
-    yield
-    serve.shutdown()
-    ray.shutdown()
-    cluster.shutdown()
 
 
 def places(topology: str, **more: Any) -> dict[str, set[str]]:
@@ -67,29 +38,29 @@ def places(topology: str, **more: Any) -> dict[str, set[str]]:
 
 
 ALL = ("Gateway", "SpeechToText", "LanguageModel", "TextToSpeech")
-BOTH, SPEECH, LANGUAGE = {"speech", "language"}, {"speech"}, {"language"}
+BOTH, SPEECH, LANGUAGE = {HEAD, OTHER}, {HEAD}, {OTHER}
 
 
-def test_on_two_sparks_every_deployment_is_on_both(two_nodes: None) -> None:
+def test_on_two_sparks_every_deployment_is_on_both(nodes: Nodes) -> None:
     assert places("two_sparks") == dict.fromkeys(ALL, BOTH)
 
 
-def test_split_keeps_the_language_model_apart(two_nodes: None) -> None:
+def test_split_keeps_the_language_model_apart(nodes: Nodes) -> None:
     assert places("two_sparks_split") == dict.fromkeys(ALL, SPEECH) | {"LanguageModel": LANGUAGE}
 
 
-def test_a_model_over_both_is_led_from_the_node_without_speech(two_nodes: None) -> None:
+def test_a_model_over_both_is_led_from_the_node_without_speech(nodes: Nodes) -> None:
     bundles = [{"CPU": 0.1, "GPU": 0.6}, {"CPU": 0.1, "GPU": 0.6}]
     found = places("two_sparks_tp", **{"llm.bundles": bundles, "llm.num_gpus": 0})
     assert found == dict.fromkeys(ALL, SPEECH) | {"LanguageModel": LANGUAGE}
 
 
-def test_a_role_is_a_wish_where_no_node_has_it(two_nodes: None) -> None:
+def test_a_role_is_a_wish_where_no_node_has_it(nodes: Nodes) -> None:
     found = places("two_sparks_split", **{"llm.prefer": {ROLE: "nothing"}})
     assert found["LanguageModel"] <= BOTH and found["LanguageModel"]
 
 
-def test_an_engine_that_would_not_fit_is_refused_by_name_at_the_start(two_nodes: None, tmp_path: Path) -> None:
+def test_an_engine_that_would_not_fit_is_refused_by_name_at_the_start(nodes: Nodes, tmp_path: Path) -> None:
     from ray import serve
 
     from serve_app import graph

@@ -3,22 +3,19 @@
 import asyncio
 import base64
 import json
-import os
-import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from serve_app import serving
 from serve_app.profiles import ROLE
 from serve_app.settings import Settings
 from serve_app.trace.recorder import DISCARDED
 from tests.trace.collector import Collector, Received, collecting
+from tests.two_nodes.conftest import Nodes
 
 # Ray Serve's own modules, at their import.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -39,47 +36,6 @@ RATE, FRAME = 24_000, 480
 PATIENCE_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Nodes:
-    head: str
-    other: str
-    address: str
-    """Of Serve's proxy, on the head."""
-
-
-@pytest.fixture(scope="module")
-def nodes() -> Iterator[Nodes]:
-    before = dict(os.environ)
-    serving.prepare(os.environ, Settings.of(FAKE), serving.best_proxy())
-    try:
-        yield from _nodes()
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-def _nodes() -> Iterator[Nodes]:
-    import ray
-    from ray import serve
-    from ray.cluster_utils import Cluster
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    node: dict[str, Any] = {"num_cpus": 2, "object_store_memory": serving.OBJECT_STORE_BYTES}
-    cluster = Cluster(initialize_head=True, head_node_args={**node, "labels": {ROLE: "speech"}, "include_dashboard": False})
-    other = cluster.add_node(**node, labels={ROLE: "language"})
-    try:
-        ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
-        cluster.wait_for_nodes()
-        serve.start(proxy_location="HeadOnly", http_options={"host": "127.0.0.1", "port": port})
-        yield Nodes(cluster.head_node.node_id, other.node_id, f"127.0.0.1:{port}")
-        serve.shutdown()
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
-
-
 @pytest.fixture(scope="module")
 def collector() -> Iterator[tuple[Collector, str]]:
     with collecting() as both:
@@ -87,10 +43,13 @@ def collector() -> Iterator[tuple[Collector, str]]:
 
 
 @pytest.fixture(scope="module")
-def application(nodes: Nodes, collector: tuple[Collector, str]) -> str:
+def application(nodes: Nodes, collector: tuple[Collector, str]) -> Iterator[str]:
     """Its address; recorded."""
+    from ray import serve
+
     deploy(**{"tracing.endpoint": collector[1]})
-    return nodes.address
+    yield nodes.server
+    serve.delete("traced")
 
 
 async def spoken_turn(address: str, flags: str = "01") -> str:
