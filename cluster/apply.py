@@ -3,8 +3,9 @@
 from typing import Any
 
 from cluster.plan import Placed, Plan
+from serve_app.engine_settings import Placement
 from serve_app.errors import SettingsError
-from serve_app.settings import Placement, Settings
+from serve_app.settings import Settings
 
 CUDA_BYTES = int(121.69 * 2**30)
 """What CUDA says that a Spark has in all, of which vLLM's gpu_memory_utilization is a part (seen in reports of two Sparks)."""

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from cluster import footprints
 from cluster.footprints import MIB, Footprint, LanguageWeights
 from deployments.engines import ELSEWHERE
+from serve_app.engine_settings import EngineChoice, Placement
 from serve_app.kept import MOST_BYTES as KEPT_BYTES
 from serve_app.profiles import ROLE, Profile
 from serve_app.realtime.snapshot import LONGEST_BYTES
-from serve_app.settings import EngineChoice, GatewaySettings, Placement, Settings
+from serve_app.settings import GatewaySettings, Settings
 
 TYPICAL_TOKENS = 8192
 """Of a conversation by voice with its instructions: half an hour of talk. The longest context is kept free for one alone."""

@@ -19,6 +19,7 @@ from patches.serve_drain import let_sockets_end, on_shutdown
 from patches.uvicorn_limits import raise_limits
 from serve_app.access import Access
 from serve_app.admission import Door, refuse_without_key
+from serve_app.engine_settings import LanguageModelSettings
 from serve_app.engines import Engines
 from serve_app.life import Leaving, Life
 from serve_app.measures import LIVE_SESSIONS, OF_SESSIONS, REFUSALS
@@ -26,7 +27,7 @@ from serve_app.realtime.session_object import Served
 from serve_app.session import SessionOptions
 from serve_app.session_figures import SessionFigures
 from serve_app.session_log import SessionLog
-from serve_app.settings import LanguageModelSettings, Settings
+from serve_app.settings import Settings
 from serve_app.speech_text import prepare
 from serve_app.watching import Watcher, Watchers
 

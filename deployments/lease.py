@@ -1,4 +1,4 @@
-"""One session's hold on one speech-to-text replica, both ends.
+"""One session's hold on one speech-to-text replica: what both ends know, and the gateway's end (the replica's: ear_server.py).
 
 The lease is a streaming call of the Serve handle that lasts as long as the session: it picks the replica (admission, affinity, autoscaling)
 and tells of its death. The audio goes beside it, on a websocket straight to the replica, because a message through the handle costs ten
@@ -9,29 +9,21 @@ or the socket fails, or is silent for longer than `SILENCE_S`: a cut link makes 
 """
 
 import asyncio
-import contextlib
-import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
-from http import HTTPStatus
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.exceptions import ConnectionClosed, WebSocketException
-from websockets.frames import CloseCode
-from websockets.http11 import Request, Response
+from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
 from deployments.ear_frames import SUBPROTOCOL, decode, encode
-from deployments.recognitions import RecordedEar, traced
-from serve_app.engines import Begin, Drop, Ear, Failed, Final, HearingMessage, HearingResult, SpeechToText
-from serve_app.errors import EngineBusy, EngineGone
+from deployments.recognitions import traced
+from serve_app.engines import HearingMessage, HearingResult
+from serve_app.errors import EngineGone
 
 T = TypeVar("T")
 
-ALIVE_S = 1.0
-"""How often the replica says on the lease that it lives."""
 SILENCE_S = 5.0
 """After so much silence of the lease or the socket the other end counts as lost."""
 MAX_FRAME_BYTES = 16 * 1024 * 1024
@@ -46,136 +38,6 @@ class Place:
     host: str
     port: int
     token: str
-
-
-@dataclass(slots=True)
-class _Held:
-    session_id: str
-    utterances: set[str] = field(default_factory=set)
-    talk: asyncio.Task[None] | None = None
-
-
-# --- the replica's end ------------------------------------------------------------------------------------------------------------------
-
-
-class EarServer:
-    """Serves the ears of a `SpeechToText` to those who hold a lease."""
-
-    def __init__(self, speech_to_text: SpeechToText, host: str, max_sessions: int) -> None:
-        self._speech_to_text = speech_to_text
-        self._host = host
-        self._max_sessions = max_sessions
-        self._held: dict[str, _Held] = {}  # by token
-        self._server: Server | None = None
-        self._leaving = False
-
-    def leave(self) -> None:
-        """Each lease ends as soon as no utterance of it is open, and its session goes to another replica."""
-        self._leaving = True
-
-    async def start(self) -> None:
-        self._server = await serve(
-            self._talk,
-            self._host,
-            0,
-            process_request=self._admit,
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
-            compression=None,
-            max_size=MAX_FRAME_BYTES,
-            ping_interval=SILENCE_S,
-            ping_timeout=SILENCE_S,
-            close_timeout=1.0,
-        )
-
-    async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
-
-    async def lease(self, session_id: str) -> AsyncGenerator[Place | None, None]:
-        """Where the socket is, then None each `ALIVE_S` for as long as it is held, or can be. Raises `EngineBusy` at once when full."""
-        if len(self._held) >= self._max_sessions:
-            raise EngineBusy(f"this replica holds {self._max_sessions} sessions already")
-        token = secrets.token_urlsafe(24)
-        self._held[token] = held = _Held(session_id)
-        try:
-            yield Place(self._host, self._port, token)
-            while not self._leaving or held.utterances:
-                await asyncio.sleep(ALIVE_S)
-                yield None
-        finally:
-            del self._held[token]
-            if held.talk is not None:
-                held.talk.cancel()
-
-    def counts(self) -> dict[str, int]:
-        return {"sessions": len(self._held), "utterances": sum(len(held.utterances) for held in self._held.values())}
-
-    @property
-    def _port(self) -> int:
-        if self._server is None:
-            raise RuntimeError("start() comes first")
-        port: int = next(iter(self._server.sockets)).getsockname()[1]
-        return port
-
-    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        """The port is open to the network, so nothing is answered without a token; a token serves once."""
-        held = self._held.get(_token(request))
-        if held is None or held.talk is not None:
-            return connection.respond(HTTPStatus.UNAUTHORIZED, "no such lease\n")
-        return None
-
-    async def _talk(self, connection: ServerConnection) -> None:
-        held = self._held.get(_token(connection.request))
-        if held is None or held.talk is not None:  # ended, or taken by another, during the handshake
-            return
-        held.talk = asyncio.current_task()
-        ear = RecordedEar(await self._speech_to_text.open(held.session_id), held.session_id)
-        try:
-            await _until_one_ends(_read(connection, ear, held), _write(connection, ear, held))
-        finally:
-            held.utterances.clear()
-            await ear.close()
-            await connection.close(CloseCode.GOING_AWAY)  # websockets leaves it open when the handler is cancelled
-
-
-async def _read(connection: ServerConnection, ear: Ear, held: _Held) -> None:
-    async for frame in connection:
-        message = decode(frame if isinstance(frame, bytes) else frame.encode())
-        match message:
-            case Begin(utterance):
-                held.utterances.add(utterance)
-            case Drop(utterance):
-                held.utterances.discard(utterance)
-        ear.send(message)  # type: ignore[arg-type]
-
-
-async def _write(connection: ServerConnection, ear: Ear, held: _Held) -> None:
-    async for result in ear.results():
-        if isinstance(result, Final | Failed):
-            held.utterances.discard(result.utterance)
-        await connection.send(encode(result))
-
-
-async def _until_one_ends(*jobs: Any) -> None:
-    tasks = [asyncio.ensure_future(job) for job in jobs]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        with contextlib.suppress(ConnectionClosed):
-            task.result()
-
-
-def _token(request: Request | None) -> str:
-    given: str = "" if request is None else request.headers.get("Authorization", "")
-    return given.removeprefix("Bearer ")
-
-
-# --- the gateway's end ------------------------------------------------------------------------------------------------------------------
 
 
 class Lease(Protocol):

@@ -14,10 +14,11 @@ from deployments.memory_guard import MemoryGuard, State, give_back
 from deployments.metrics import Gauges, shown
 from deployments.observed import observed
 from deployments.proof import writes
+from serve_app.engine_settings import LanguageModelSettings
 from serve_app.engines import Prompt, ReplyPiece
 from serve_app.logs import LogSettings, about
 from serve_app.measures import CALLS, OF_LANGUAGE_MODEL, PLANNED, WAITING_TOKENS
-from serve_app.settings import DEFAULT_LOGS, DEFAULT_MEMORY, LanguageModelSettings, MemorySettings
+from serve_app.settings import DEFAULT_LOGS, DEFAULT_MEMORY, MemorySettings
 
 YIELDS = 10
 """Added to the niceness of a model on the CPU: text is written faster than it is spoken, and a voice must not stutter."""

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from filelock import AsyncFileLock
 
+from serve_app.engine_settings import Placement
 from serve_app.errors import EngineFailed
 from serve_app.machine_memory import read
 from serve_app.pressure import Reading
-from serve_app.settings import MemorySettings, Placement
+from serve_app.settings import MemorySettings
 
 GB = 10**9
 KEPT = 2 * GB

@@ -6,11 +6,12 @@ from typing import Any
 
 import ray
 
+from deployments.ear_server import EarServer
 from deployments.engines import create
 from deployments.engines.routed import RoutedRecogniser
 from deployments.figures import Figures
 from deployments.health import check
-from deployments.lease import EarServer, Place
+from deployments.lease import Place
 from deployments.loading import loading
 from deployments.memory_guard import MemoryGuard, State, give_back
 from deployments.metrics import CountedRecogniser, Gauges, shown
@@ -18,11 +19,12 @@ from deployments.observed import observed
 from deployments.proof import hears
 from patches.serve_drain import on_shutdown
 from serve_app.ears import Limits
+from serve_app.engine_settings import SpeechToTextSettings
 from serve_app.engines import Hints, Recogniser
 from serve_app.listening_apart import Transcriber, speech_to_text
 from serve_app.logs import LogSettings
 from serve_app.measures import CALLS, LEASES, OF_SPEECH_TO_TEXT, PLANNED, Sink
-from serve_app.settings import DEFAULT_LOGS, DEFAULT_MEMORY, MemorySettings, SpeechToTextSettings
+from serve_app.settings import DEFAULT_LOGS, DEFAULT_MEMORY, MemorySettings
 
 
 def recogniser(settings: SpeechToTextSettings) -> Recogniser | Transcriber:

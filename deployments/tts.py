@@ -11,10 +11,11 @@ from deployments.memory_guard import MemoryGuard, State, give_back
 from deployments.metrics import shown
 from deployments.observed import observed
 from deployments.proof import speaks
+from serve_app.engine_settings import TextToSpeechSettings
 from serve_app.engines import Sound, Speech
 from serve_app.logs import LogSettings
 from serve_app.measures import CALLS, OF_TEXT_TO_SPEECH, PLANNED
-from serve_app.settings import DEFAULT_LOGS, DEFAULT_MEMORY, MemorySettings, TextToSpeechSettings
+from serve_app.settings import DEFAULT_LOGS, DEFAULT_MEMORY, MemorySettings
 
 
 class TextToSpeech:

@@ -55,8 +55,8 @@ _CPU: dict[str, Any] = {
     "stt": {"engine": "moonshine", "num_cpus": 0.3, "partials_at_once": 2},
     "llm": {"engine": "vllm", "model": "smollm2-135m-instruct", "num_cpus": 0.8, "max_ongoing": 64},
     "tts": {"engine": "kokoro-onnx", "voice": "af_heart", "num_cpus": 0.5},
-    # One session: nobody else waits, and the first sound of an answer takes seconds here, without any queue.
-    "session": {"eager_sessions": 1, "eager_wait_s": 10.0},
+    # One session: nobody else waits. A long utterance or clause takes seconds here without any queue.
+    "session": {"eager_sessions": 1, "eager_wait_s": 2.0},
 }
 
 # What each has of the GPU and how large the cache is, the memory plan says (cluster/plan.py). The model: 9 billion parameters as NVFP4,

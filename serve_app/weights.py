@@ -5,7 +5,8 @@ import os
 from deployments.engines import ELSEWHERE
 from serve_app import licences, models
 from serve_app.cache import CACHE_VARIABLE
-from serve_app.settings import EngineChoice, Settings
+from serve_app.engine_settings import EngineChoice
+from serve_app.settings import Settings
 
 WEIGHTS = {
     "silero": ("silero-vad",),

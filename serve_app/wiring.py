@@ -22,9 +22,10 @@ from deployments.stt import SpeechToText
 from deployments.tts import TextToSpeech
 from serve_app import key_file, weights
 from serve_app.cache import CACHE_VARIABLE
+from serve_app.engine_settings import Placement
 from serve_app.errors import SettingsError
 from serve_app.life import REPLACED_S
-from serve_app.settings import GatewaySettings, Placement, Settings
+from serve_app.settings import GatewaySettings, Settings
 from serve_app.trace.export import environment
 
 log = logging.getLogger(__name__)

@@ -12,53 +12,117 @@ from serve_app.core import events as ev
 from serve_app.core.config import Config
 from serve_app.core.conversation import Conversation
 from serve_app.core.language import Prompt
-from serve_app.engine_queues import CALM_S, EngineQueues, SessionQuestions
+from serve_app.engine_queues import CALM_S, ENGINES, LONGER, REMEMBERED_S, EngineQueues, SessionQuestions
 from serve_app.watching import Watchers
 from tests.session.line import House
 
 
+def used_to(least_s: float, limit_s: float = 0.5) -> EngineQueues:
+    """Each engine has answered once by 0 s, alone."""
+    queues = EngineQueues(limit_s)
+    for engine in set(ENGINES.values()):
+        queues.asked(engine, "alone", -least_s, size=10)
+        queues.answered(engine, "alone", 0.0)
+    return queues
+
+
+def waits(queues: EngineQueues, seconds: float, begins: float) -> bool:
+    """One question more. Gives whether there is room when it is answered."""
+    queues.asked("writing", "again", begins)
+    queues.answered("writing", "again", begins + seconds)
+    return queues.room(begins + seconds)
+
+
 def test_there_is_room_while_nobody_waits_for_long() -> None:
-    queues = EngineQueues(limit_s=0.5)
+    queues = used_to(0.1)
     assert queues.room(0.0)
-    queues.asked("reply", 0.0)
+    queues.asked("writing", "reply", 0.0)
     assert queues.room(0.5)
-    queues.answered("reply", 0.5)
+    queues.answered("writing", "reply", 0.5)
     assert queues.room(0.6)
 
 
 def test_there_is_none_while_somebody_waits_for_too_long_and_for_a_while_after() -> None:
-    queues = EngineQueues(limit_s=0.5)
-    queues.asked("one", 0.0)
-    queues.asked("other", 0.3)
+    queues = used_to(0.1)
+    queues.asked("writing", "one", 0.0)
+    queues.asked("writing", "other", 0.3)
     assert not queues.room(0.6)
-    queues.answered("one", 0.7)
+    queues.answered("writing", "one", 0.7)
     assert not queues.room(0.75) and not queues.room(0.9), "the other one waits too"
-    queues.answered("other", 1.0)
+    queues.answered("writing", "other", 1.0)
     assert not queues.room(1.0 + CALM_S - 0.01) and queues.room(1.0 + CALM_S)
 
 
 def test_a_long_wait_counts_also_if_nobody_looked_meanwhile() -> None:
-    queues = EngineQueues(limit_s=0.5)
-    queues.asked("reply", 0.0)
-    queues.answered("reply", 2.0)
-    assert not queues.room(2.0)
+    assert not waits(used_to(0.1), 2.0, begins=0.0)
 
 
 def test_each_long_wait_begins_the_calm_anew() -> None:
-    queues = EngineQueues(limit_s=0.5)
+    queues = used_to(0.1)
     for start in (0.0, 4.0):
-        queues.asked("reply", start)
-        queues.answered("reply", start + 1.0)
+        waits(queues, 1.0, start)
     assert not queues.room(1.0 + CALM_S) and queues.room(5.0 + CALM_S)
 
 
 def test_an_answer_that_is_not_wanted_any_more_is_not_waited_for() -> None:
-    queues = EngineQueues(limit_s=0.5)
-    queues.asked("reply", 0.0)
-    queues.forget("reply")
-    queues.answered("reply", 9.0)
-    queues.answered("never asked", 9.0)
+    queues = used_to(0.1)
+    queues.asked("writing", "reply", 0.0)
+    queues.forget("writing", "reply")
+    queues.answered("writing", "reply", 9.0)
+    queues.answered("writing", "never asked", 9.0)
     assert queues.room(9.0)
+
+
+@pytest.mark.parametrize("seconds", [1.0, 3.0, LONGER - 0.1])
+def test_an_engine_that_takes_its_usual_time_does_not_queue_however_slow_it_is(seconds: float) -> None:
+    queues = used_to(1.0)
+    assert all(waits(queues, seconds, begins=10.0 * turn) for turn in range(1, 9))
+    assert not waits(queues, LONGER + 0.1, begins=100.0)
+
+
+def test_a_voice_may_take_longer_for_more_to_say() -> None:
+    queues = EngineQueues(limit_s=0.5)
+    for number, (size, seconds) in enumerate([(5, 0.3), (40, 2.0)]):
+        queues.asked("speaking", number, 10.0, size)
+        queues.answered("speaking", number, 10.0 + seconds)
+        assert queues.room(10.0 + seconds)
+    queues.asked("speaking", "long", 20.0, 40)
+    assert queues.room(20.0 + LONGER * 2.0)
+    queues.asked("speaking", "short", 20.0, 5)
+    assert not queues.room(20.1 + LONGER * 0.3)
+
+
+def test_a_quick_engine_may_take_up_to_the_limit() -> None:
+    assert waits(used_to(0.01), 0.4, begins=0.0)
+    assert not waits(used_to(0.01), 0.6, begins=0.0)
+
+
+def test_an_engine_that_has_answered_nobody_is_not_judged() -> None:
+    queues = EngineQueues(limit_s=0.5)
+    queues.asked("speaking", "sound", 0.0)
+    assert queues.room(9.0)
+    queues.answered("speaking", "sound", 9.0)
+    assert queues.room(9.0)
+
+
+def test_a_lasting_queue_does_not_become_usual_for_some_minutes() -> None:
+    queues = used_to(0.1)
+    busy = [waits(queues, 1.0, begins=float(at)) for at in range(0, int(REMEMBERED_S) - 1, 2)]
+    assert not any(busy)
+
+
+def test_an_engine_that_has_become_slower_is_found_out() -> None:
+    queues = used_to(0.1)
+    for at in range(0, 2 * int(REMEMBERED_S) + 20, 10):
+        waits(queues, 1.0, begins=float(at))
+    assert waits(queues, 1.0, begins=2 * REMEMBERED_S + 30)
+
+
+def test_a_quick_failure_says_nothing_about_the_usual_time() -> None:
+    queues = used_to(1.0)
+    queues.asked("writing", "lost", 1.0)
+    queues.failed("writing", "lost", 1.01)
+    assert waits(queues, 3.0, begins=2.0)
 
 
 class Watched:
@@ -92,7 +156,7 @@ STEPS = [
 
 @pytest.mark.parametrize("steps", STEPS, ids=["the guess", "the reply", "the sound"])
 def test_whatever_step_waits_it_is_seen(steps: list[ev.Event]) -> None:
-    queues = EngineQueues(limit_s=0.5)
+    queues = used_to(0.1)
     one = pausing(queues)
     one.happens(0.1, *steps[:-1])
     assert queues.room(0.2)
@@ -102,7 +166,7 @@ def test_whatever_step_waits_it_is_seen(steps: list[ev.Event]) -> None:
 
 @pytest.mark.parametrize("steps", STEPS, ids=["the guess", "the reply", "the sound"])
 def test_quick_steps_leave_room_and_nothing_that_is_waited_for(steps: list[ev.Event]) -> None:
-    queues = EngineQueues(limit_s=0.5)
+    queues = used_to(0.1)
     one = pausing(queues)
     one.happens(0.1, *steps, ev.SpeechResumed())
     one.happens(0.2, ev.SpeechStopped(4.0, 3.0), ev.TranscriptFinished("item_1", "Hello. You.", 3.0), ev.ResponseCancelled())
@@ -110,7 +174,7 @@ def test_quick_steps_leave_room_and_nothing_that_is_waited_for(steps: list[ev.Ev
 
 
 def test_what_a_session_waits_for_when_it_ends_is_forgotten() -> None:
-    queues = EngineQueues(limit_s=0.5)
+    queues = used_to(0.1)
     one, other = SessionQuestions(queues), SessionQuestions(queues)
     for session in (one, other):
         session.saw(ev.ClearAsked(), [cmd.StartReply("resp_1", Prompt(()))], 0.0)
@@ -141,7 +205,7 @@ class Guesses:
 
 
 async def test_a_language_model_that_keeps_others_waiting_ends_eagerness_and_calm_brings_it_back() -> None:
-    house, clock, guesses, queues = House(), Clock(), Guesses(), EngineQueues(limit_s=60.0)
+    house, clock, guesses, queues = House(), Clock(), Guesses(), used_to(0.1, limit_s=60.0)
     options: dict[str, Any] = {
         "eager": lambda: queues.room(clock()),
         "watch": lambda session_id: Watchers(SessionQuestions(queues), guesses),

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pytest
 
 from load_tests.bench.carried import Load, at_wait, carried, ratio_between, rising
-from load_tests.bench.eager_turns import hidden
+from load_tests.bench.eager_turns import hidden, sureness
 from load_tests.knee import knee, percentiles
 from load_tests.picture import Line, chart
 from load_tests.questions import FRAME_SAMPLES, misheard, questions
@@ -83,3 +83,9 @@ def test_hidden_is_the_share_of_the_work_that_was_done_when_the_turn_was_over(ov
     """The model is asked at 800 ms, the first sound is there at 1400 ms."""
     stages = [["endpointing", 0, over_ms], ["first_token", 800, 1000], ["first_clause", 1000, 1100], ["synthesis", 1100, 1400]]
     assert hidden({"stages": stages}) == share
+
+
+@pytest.mark.parametrize(("turns", "left", "sure"), [(1, 0, 0.0), (5, 0, 0.94), (8, 1, 0.93), (12, 2, 0.96)])
+def test_the_median_lies_between_two_of_the_turns_as_surely_as_coins_say(turns: int, left: int, sure: float) -> None:
+    """Each turn is on either side of the true median with the same chance."""
+    assert sureness(turns) == (left, pytest.approx(sure, abs=0.005))

@@ -1,7 +1,7 @@
 """Eager turns against patient ones, on one running server, in turn; and how much of the work on an answer the endpoint wait hides.
 
     sparkvox serve profile=cpu
-    python -m load_tests.bench.eager_turns [--url URL] [--rounds 5] [--silence-ms 500 1000 1500] [--out FILE.json]
+    python -m load_tests.bench.eager_turns [--url URL] [--rounds 5] [--silence-ms 500 1000 2000] [--out FILE.json]
 
 A question is spoken at the pace of speech, in frames of 20 ms. Measured is what the speaker waits: from the last sample of speech to the
 first sample of the answer, and to its first text. Eager and patient sessions (`?sparkvox=patient`) take turns within a round, so that
@@ -9,19 +9,21 @@ whatever else the machine does falls on both. The ratio is of the medians: below
 
 hidden: of the time from the question to the model until the first sound of the answer was made, the share that had passed when the turn
 was decided to be over, as the server itself tells it (`sparkvox.timings`). The wait is a fixed silence (server_vad), of each of the
-lengths: of a short one there is not enough for all of the work.
+lengths: long enough is one that holds what comes before the question to the model in the pause (0.2 s of silence, and the guess at the
+text) and the work, as long as it takes in patient turns. Medians come with the two turns between which the true one lies, and how sure
+that is (order statistics). The first round is not counted.
 """
 
 import argparse
 import asyncio
 import base64
 import json
+import math
 import statistics
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ import numpy as np
 import soundfile
 from websockets.asyncio.client import ClientConnection, connect
 
-from load_tests.about import machine
+from load_tests.about import about
 
 QUESTION = Path(__file__).parents[2] / "tests" / "audio" / "capital_of_france.wav"
 WIRE_RATE, FRAME_S = 24_000, 0.02
@@ -39,6 +41,7 @@ PATIENCE_S = 120.0
 """Only against hanging."""
 MARKS = {"response.output_audio_transcript.delta": "text_s", "response.output_audio.delta": "audio_s"}
 KINDS = ("eager", "patient")
+SURE = 0.9
 
 
 @dataclass(frozen=True)
@@ -51,19 +54,22 @@ class Turn:
 
 def main() -> None:
     args = _arguments()
-    rows = [row for silence_ms in args.silence_ms for row in _rows(silence_ms, asyncio.run(_measured(args, silence_ms)))]
-    for row in rows:
-        sys.stdout.write(_line(row))
-    if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(json.dumps(_about(args) | {"rows": rows}, indent=2) + "\n")
+    described = about("load_tests.bench.eager_turns") | {"rounds": args.rounds, "goal": "0.8 hidden where the pause is long enough"}
+    rows = []
+    for silence_ms in args.silence_ms:
+        rows += _rows(silence_ms, asyncio.run(_measured(args, silence_ms)))
+        sys.stdout.writelines(_line(row) for row in rows[-len(KINDS) :])
+        sys.stdout.flush()
+        if args.out:
+            args.out.parent.mkdir(parents=True, exist_ok=True)
+            args.out.write_text(json.dumps(described | {"rows": rows}, indent=2) + "\n")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--url", default="ws://127.0.0.1:8000/v1/realtime")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--silence-ms", type=int, nargs="+", default=[500, 1000, 1500])
+    parser.add_argument("--silence-ms", type=int, nargs="+", default=[500, 1000, 2000])
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
@@ -73,38 +79,69 @@ def _arguments() -> argparse.Namespace:
 
 def hidden(timings: Mapping[str, Any]) -> float:
     """The share of the work on an answer, from the question to the model to its first sound, that was done when the turn was over."""
-    stages = {name: (start, end) for name, start, end in timings["stages"]}
-    asked, made, over = stages["first_token"][0], stages["synthesis"][1], stages["endpointing"][1]
-    return min(1.0, max(0.0, (over - asked) / (made - asked))) if made > asked else 1.0
+    asked_ms, made_ms = _work(timings)
+    over_ms = _stages(timings)["endpointing"][1]
+    return min(1.0, max(0.0, (over_ms - asked_ms) / (made_ms - asked_ms))) if made_ms > asked_ms else 1.0
+
+
+def sureness(count: int) -> tuple[int, float]:
+    """How many of so many turns to leave away at either end, so that the true median lies within the rest with 0.9 at least, if there are
+    enough of them; and how sure that is."""
+    at_most = [sum(math.comb(count, number) for number in range(left + 1)) / 2**count for left in range((count + 1) // 2)]
+    left = max((number for number, chance in enumerate(at_most) if 1 - 2 * chance >= SURE), default=0)
+    return left, 1 - 2 * at_most[left]
 
 
 def _rows(silence_ms: int, turns: Mapping[str, list[Turn]]) -> list[dict[str, Any]]:
-    rows = []
-    for kind, of in turns.items():
-        waits = {what: _percentiles([turn.waits[what] for turn in of]) for what in MARKS.values()}
-        drafted = [turn.timings["saved_ms"] for turn in of if turn.timings["drafted"]]
-        shares = [hidden(turn.timings) for turn in of]
-        rows.append(
-            {"silence_ms": silence_ms, "kind": kind, "turns": len(of), "drafted": len(drafted), **waits}
-            | {"hidden": round(statistics.median(shares), 2), "hidden_least": round(min(shares), 2)}
-            | {"saved_ms": round(statistics.median(drafted), 1) if drafted else None}
-        )
+    rows = [{"silence_ms": silence_ms, "kind": kind} | _row(of) for kind, of in turns.items()]
+    eager, patient = rows
     for row in rows:
-        row["ratio"] = {what: round(row[what]["p50"] / rows[-1][what]["p50"], 2) for what in MARKS.values()}
+        row["pause_is_long_enough"] = silence_ms >= eager["asked_ms"]["p50"] + patient["work_ms"]["p50"]
+        row["ratio"] = {what: round(row[what]["p50"] / patient[what]["p50"], 2) for what in MARKS.values()}
     return rows
 
 
-def _percentiles(seconds: list[float]) -> dict[str, float]:
-    ordered = sorted(seconds)
-    high = ordered[min(len(ordered) * 9 // 10, len(ordered) - 1)]
-    return {"p50": round(statistics.median(ordered), 3), "p90": round(high, 3), "least": round(ordered[0], 3)}
+def _row(turns: list[Turn]) -> dict[str, Any]:
+    drafted = [turn.timings["saved_ms"] for turn in turns if turn.timings["drafted"]]
+    works = [_work(turn.timings) for turn in turns]
+    stages = [{name: end - start for name, (start, end) in _stages(turn.timings).items()} for turn in turns]
+    return {
+        "turns": len(turns),
+        "drafted": len(drafted),
+        **{what: _middle([turn.waits[what] for turn in turns], 3) for what in MARKS.values()},
+        "hidden": _middle([hidden(turn.timings) for turn in turns], 2),
+        "asked_ms": _middle([asked for asked, _ in works], 0),
+        "work_ms": _middle([made - asked for asked, made in works], 0),
+        "saved_ms": _middle(drafted, 0) if drafted else None,
+        "sure": round(sureness(len(turns))[1], 2),
+        "stages_ms": {name: round(statistics.median(of[name] for of in stages if name in of)) for name in stages[0]},
+    }
+
+
+def _stages(timings: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    return {name: (start, end) for name, start, end in timings["stages"]}
+
+
+def _work(timings: Mapping[str, Any]) -> tuple[float, float]:
+    """When it began and ended, after the last speech."""
+    stages = _stages(timings)
+    return stages["first_token"][0], stages["synthesis"][1]
+
+
+def _middle(values: list[float], digits: int) -> dict[str, float]:
+    ordered = sorted(values)
+    left, _ = sureness(len(ordered))
+    named = {"p50": statistics.median(ordered), "from": ordered[left], "to": ordered[-1 - left], "least": ordered[0], "most": ordered[-1]}
+    return {name: round(value, digits) for name, value in named.items()}
 
 
 def _line(row: Mapping[str, Any]) -> str:
-    waits = [f"{what} {row[what]['p50']:.2f} (p90 {row[what]['p90']:.2f}, ratio {row['ratio'][what]:.2f})" for what in MARKS.values()]
-    saved = "" if row["saved_ms"] is None else f"  saved {row['saved_ms']:.0f} ms"
+    waits = [f"{what} {row[what]['p50']:.2f} ({row[what]['from']:.2f} to {row[what]['to']:.2f})" for what in MARKS.values()]
+    ratio = f"ratio {row['ratio']['audio_s']:.2f}"
+    hides = f"hidden {row['hidden']['p50']:.2f} ({row['hidden']['from']:.2f} to {row['hidden']['to']:.2f}, {row['sure']:.0%} sure)"
+    enough = "long enough" if row["pause_is_long_enough"] else "too short"
     drafted = f"drafted {row['drafted']} of {row['turns']}"
-    return f"{row['silence_ms']:>5} ms {row['kind']:>8}  {drafted}  {'  '.join(waits)}  hidden {row['hidden']:.2f}{saved}\n"
+    return f"{row['silence_ms']:>5} ms {enough:>11} {row['kind']:>8}  {drafted}  {'  '.join(waits)}  {ratio}  {hides}\n"
 
 
 # --- what is measured -------------------------------------------------------------------------------------------------------------------
@@ -169,15 +206,6 @@ def _frames() -> Iterator[tuple[bytes, bool]]:
     padded = np.concatenate((pcm, np.zeros(int(TRAILING_S * WIRE_RATE), np.int16))).astype("<i2")
     for start in range(0, len(padded) - samples, samples):
         yield padded[start : start + samples].tobytes(), start <= loud[-1] < start + samples
-
-
-def _about(args: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "command": f"python -m load_tests.bench.eager_turns {' '.join(sys.argv[1:])}",
-        "machine": machine(),
-        "date": datetime.now(UTC).date().isoformat(),
-        "rounds": args.rounds,
-    }
 
 
 if __name__ == "__main__":

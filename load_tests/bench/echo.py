@@ -15,7 +15,6 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 from statistics import median
@@ -25,7 +24,7 @@ import numpy as np
 
 from deployments.engines import create
 from deployments.engines.webrtc_echo import WebRtcEcho
-from load_tests.about import machine
+from load_tests.about import about
 from load_tests.bench.echo_room import Handling, Room, Saying
 from load_tests.bench.echo_sound import FRAME, FRAME_S, FULL, Echo
 from serve_app.audio import Resampler
@@ -63,12 +62,13 @@ HARDER = {
 
 def main() -> None:
     args = _arguments()
+    described = about("load_tests.bench.echo")
     began = time.perf_counter()
     result = asyncio.run(_measured(args))
     result["took_s"] = round(time.perf_counter() - began)
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(json.dumps(_about() | result, indent=1) + "\n")
+        args.out.write_text(json.dumps(described | result, indent=1) + "\n")
 
 
 def _arguments() -> argparse.Namespace:
@@ -219,11 +219,6 @@ def _of_user(cell: dict[str, Any]) -> str:
 def _write(text: str) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
-
-
-def _about() -> dict[str, Any]:
-    command = f"python -m load_tests.bench.echo {' '.join(sys.argv[1:])}".rstrip()
-    return {"command": command, "machine": machine(), "date": datetime.now(UTC).date().isoformat()}
 
 
 if __name__ == "__main__":

@@ -76,6 +76,7 @@ async def _measured(args: argparse.Namespace, url: str, server: psutil.Process, 
             cpu_s_a_minute = round(60 * (row["server_cores"] - idle) / count, 2)
             rows.append(row | {"mode": mode, "echo": round_trips, "cpu_s_a_minute": cpu_s_a_minute})
             _say(LINE.format(**rows[-1]))
+            _say(" " * 10 + "of it " + ", ".join(f"{name} {ms}" for name, ms in row["stages"].items()))
     return {"idle_cores": round(idle, 3), "rows": rows}
 
 

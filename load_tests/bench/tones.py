@@ -14,6 +14,7 @@ from load_tests.questions import FRAME_S, FRAME_SAMPLES, WIRE_RATE
 from serve_app.codec import Codec
 from serve_app.core.config import ServerVad
 from serve_app.core.events import Event, SpeechStarted, SpeechStopped
+from serve_app.echo import PlainMicrophone
 from serve_app.engines import Hints
 from serve_app.hearing import Hearing
 
@@ -107,7 +108,7 @@ async def _endings(frames: Sequence[bytes], length: int, silence_s: float) -> li
             hearing.end("utterance")  # what is left of a frame then goes with the utterance, and the next frame begins there
             found.append(Ending(number - number % len(frames) + SPEECH_FRAMES - 1, number))
 
-    hearing = Hearing(FakeVoiceActivity(), FakeTurnDetector(), lambda message: None, happened, lambda: False)
+    hearing = Hearing(PlainMicrophone(FakeVoiceActivity()), FakeTurnDetector(), lambda message: None, happened, lambda: False)
     hearing.configure(ServerVad(silence_s=silence_s))
     for number in range(length):
         await hearing.append(codec.heard(frames[number % len(frames)], "audio/pcm"))
@@ -134,7 +135,8 @@ def waits(talk: Talk, ends: Sequence[Ending], silence_s: float, warm: int) -> Wa
 
 
 def stages(timings: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Medians of what the server itself says of its turns, in ms."""
-    names = ("endpoint_ms", "transcript_ms", "first_token_ms", "first_audio_ms")
-    known = {name: [one[name] for one in timings if one[name] is not None] for name in names}
-    return {name: round(statistics.median(values), 1) for name, values in known.items() if values}
+    """Medians of how long each stage of a turn took, as the server itself tells it, in ms. Stages may overlap."""
+    took: dict[str, list[float]] = {}
+    for name, start, end in (stage for one in timings for stage in one["stages"]):
+        took.setdefault(name, []).append(end - start)
+    return {name: round(statistics.median(values), 1) for name, values in took.items()}

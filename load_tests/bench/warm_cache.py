@@ -15,12 +15,11 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from deployments.engines import create
-from load_tests.about import machine
+from load_tests.about import about
 from serve_app.engines import ChatMessage, LanguageModel, Prompt, ReplyEnd
 
 SYSTEM = "You are a voice assistant. Answer in one short sentence."
@@ -31,13 +30,14 @@ QUESTION = "What should I do now?"
 
 def main() -> None:
     args = _arguments()
+    described = about("load_tests.bench.warm_cache") | {"rounds": args.rounds}
     rows = asyncio.run(_measured(args))
     for row in rows:
         cells = "  ".join(f"{what} {row[what]['p50']:.3f} (p90 {row[what]['p90']:.3f})" for what in ("cold_s", "warm_s", "read_s"))
         sys.stdout.write(f"{row['turns']:>3} turns, {row['prompt_tokens']:>5} tokens  {cells}  ratio {row['ratio']:.2f}\n")
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(json.dumps(_about(args) | {"rows": rows}, indent=2) + "\n")
+        args.out.write_text(json.dumps(described | {"rows": rows}, indent=2) + "\n")
 
 
 def _arguments() -> argparse.Namespace:
@@ -98,15 +98,6 @@ def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
     ordered = sorted(seconds)
     high = ordered[min(len(ordered) * 9 // 10, len(ordered) - 1)]
     return {"p50": round(statistics.median(ordered), 4), "p90": round(high, 4)}
-
-
-def _about(args: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "command": f"python -m load_tests.bench.warm_cache {' '.join(sys.argv[1:])}",
-        "machine": machine(),
-        "date": datetime.now(UTC).date().isoformat(),
-        "rounds": args.rounds,
-    }
 
 
 if __name__ == "__main__":

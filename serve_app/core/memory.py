@@ -38,6 +38,10 @@ class Memory:
                     return [_missing(item_id, "item_retrieve_invalid_item_id", event_id)]
                 return [Tell(told.ItemShown(deepcopy(self.history[item_id])))]
 
+    def append(self, item: Item) -> list[Command]:
+        previous = self.history.append(item)
+        return [Tell(told.ItemAdded(deepcopy(item), previous)), Tell(told.ItemDone(deepcopy(item), previous))]
+
     def sent(self, spoken: tuple[str, SpokenAudio] | None, duration_s: float, now: float) -> None:
         """Audio of that item was handed to the client."""
         self.playback.sent(duration_s, now)

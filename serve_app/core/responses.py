@@ -180,16 +180,29 @@ class Responses:
             case ev.SpeakingFailed():
                 return self._settle(response, response.fail(event.reason))
 
+    def heard(self, now: float) -> bool:
+        """Whether the user hears an answer, of which more may come."""
+        spoken = self.default.spoken if self.default else None
+        return self._memory.playback.ahead_s(now) > 0 or (spoken is not None and spoken[1].duration_s > 0)
+
     # --- they end -----------------------------------------------------------------------------------------------------------------------
 
     def cancel_asked(self, event: ev.ResponseCancelled) -> list[Command]:
         response = self.default if event.response_id is None else self._live.get(event.response_id)
         if response is None:
             return [problem("Cancellation failed: no active response found.", "response_cancel_not_active", None, event.event_id)]
-        return self.cancel(response, "client_cancelled")
+        of_conversation = response is self.default
+        commands = self._settle(response, response.cancel("client_cancelled"))
+        if of_conversation:
+            self._memory.cancelled(response.spoken)
+        return commands
 
-    def cancel(self, response: Response, reason: str) -> list[Command]:
-        return self._settle(response, response.cancel(reason))
+    def interrupt(self, now: float) -> list[Command]:
+        """The user speaks: what is live stops, and what cannot have been played by now leaves the memory."""
+        live = self.default
+        commands = self._settle(live, live.cancel("turn_detected")) if live else []  # first: its done events tell all that was written
+        self._memory.interrupted(live.spoken if live else None, now)
+        return commands
 
     def complete_for(self, item_id: str) -> list[Command]:
         """The utterance held no words: the response that it made has nothing to say."""

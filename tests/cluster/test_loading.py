@@ -10,9 +10,10 @@ import pytest
 
 from deployments import loading as module
 from deployments.loading import loading
+from serve_app.engine_settings import TextToSpeechSettings
 from serve_app.errors import EngineFailed
 from serve_app.pressure import GB
-from serve_app.settings import MemorySettings, Settings, TextToSpeechSettings
+from serve_app.settings import MemorySettings, Settings
 
 PATIENCE_S = 30.0
 

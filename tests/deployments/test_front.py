@@ -84,7 +84,11 @@ def a_client(query: bytes = b"", **options: Any) -> tuple[Door, SessionOptions]:
 def test_answers_are_not_begun_in_the_pause_while_an_engine_keeps_another_session_waiting() -> None:
     door, options = a_client()
     assert options.eager() and not a_client(b"sparkvox=patient")[1].eager()
-    options.watch("sess_other").saw(ev.ClearAsked(), [cmd.StartReply("resp_1", Prompt(()))], time.monotonic() - 60)
+    other, asked = options.watch("sess_other"), [cmd.StartReply("resp_1", Prompt(()))]
+    other.saw(ev.ClearAsked(), asked, time.monotonic())
+    other.saw(ev.ReplyText("resp_1", "Hi"), [], time.monotonic())
+    assert options.eager()
+    other.saw(ev.ClearAsked(), asked, time.monotonic() - 60)
     assert not options.eager()
 
 

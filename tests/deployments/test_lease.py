@@ -12,8 +12,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from deployments.ear_frames import SUBPROTOCOL, BadFrame, decode, encode
+from deployments.ear_server import EarServer
 from deployments.engines.fake import FakeRecogniser
-from deployments.lease import EarServer, LeasedEar, Place, open_ear
+from deployments.lease import LeasedEar, Place, open_ear
 from serve_app.engines import Audio, Begin, Drop, End, Failed, Final, Hints, Partial, Word
 from serve_app.errors import EngineBusy, EngineFailed, EngineGone
 from serve_app.listening import Listening

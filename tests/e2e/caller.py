@@ -31,9 +31,36 @@ def recording(name: str) -> np.ndarray:
     return np.concatenate((resampler.push(pcm), resampler.flush()))
 
 
+class Loudspeaker:
+    """Plays what comes, and is heard by the microphone."""
+
+    def __init__(self, lag_s: float, level_db: float) -> None:
+        self._gain = 10 ** (level_db / 20)
+        self._coming = np.zeros(0, np.int16)
+        self._on_its_way = np.zeros(int(lag_s * RATE))
+        self.quiet = asyncio.Event()
+        """Nothing is left to play or to hear."""
+
+    def gets(self, delta: str) -> None:
+        self._coming = np.concatenate((self._coming, np.frombuffer(base64.b64decode(delta), "<i2")))
+        self.quiet.clear()
+
+    def heard(self) -> np.ndarray:
+        """During the next frame."""
+        played, self._coming = self._coming[:FRAME], self._coming[FRAME:]
+        played = np.pad(played, (0, FRAME - len(played))) * self._gain
+        self._on_its_way = np.concatenate((self._on_its_way, played))
+        heard, self._on_its_way = self._on_its_way[:FRAME], self._on_its_way[FRAME:]
+        if not (len(self._coming) or self._on_its_way.any() or heard.any()):
+            self.quiet.set()
+        return heard
+
+
 class Caller:
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, loudspeaker: Loudspeaker | None = None) -> None:
+        """Without a loudspeaker: a headset."""
         self.connection = connection
+        self.loudspeaker = loudspeaker
         self.events: list[Event] = []
         self.invariants = Invariants()
         self._to_say: asyncio.Queue[np.ndarray] = asyncio.Queue()
@@ -82,6 +109,8 @@ class Caller:
     async def _see(self, event: Event) -> None:
         SERVER_EVENT.validate_python(event, strict=True)
         self.invariants.see(event)
+        if self.loudspeaker is not None and event["type"] == "response.output_audio.delta":
+            self.loudspeaker.gets(event["delta"])
         async with self._news:
             self.events.append(event)
             self._news.notify_all()
@@ -95,6 +124,8 @@ class Caller:
                 rest = self._said.pop(0)
             frame, rest = rest[:FRAME], rest[FRAME:]
             frame = np.concatenate((frame, np.zeros(FRAME - len(frame), np.int16)))
+            if self.loudspeaker is not None:
+                frame = np.clip(frame + self.loudspeaker.heard(), -32768, 32767).astype(np.int16)
             await self.connection.input_audio_buffer.append(audio=base64.b64encode(frame.tobytes()).decode())
             due += FRAME / RATE
             await asyncio.sleep(max(0.0, due - clock()))
@@ -105,11 +136,11 @@ class Caller:
 
 
 @asynccontextmanager
-async def calling(url: str, **session: Any) -> AsyncIterator[Caller]:
+async def calling(url: str, loudspeaker: Loudspeaker | None = None, **session: Any) -> AsyncIterator[Caller]:
     """A session with server_vad and transcription. Leaving it hangs up."""
     client = AsyncOpenAI(api_key="none", base_url=f"{url}/v1")
     async with client.realtime.connect(model="gpt-realtime") as connection:
-        caller = Caller(connection)
+        caller = Caller(connection, loudspeaker)
         hearing = asyncio.create_task(caller.hear())
         speaking: asyncio.Task[None] | None = None
         try:

@@ -15,7 +15,7 @@ import websockets
 
 from serve_app.engines import Audio as Heard
 from serve_app.engines import Begin, End, Final
-from tests.e2e.caller import AUDIO, RATE, Caller, calling
+from tests.e2e.caller import AUDIO, PATIENCE_S, RATE, Caller, Loudspeaker, calling
 from tests.recordings import word_error_rate
 
 pytestmark = pytest.mark.e2e
@@ -107,6 +107,18 @@ async def test_the_official_client_has_a_conversation_whose_third_turn_interrupt
         await caller.gets("rate_limits.updated")
         caller.invariants.finish()
     assert await until_empty(real_server) == {"sessions": 0, "leases": 0, "utterances": 0}
+
+
+async def test_an_answer_that_comes_back_through_the_loudspeaker_is_not_taken_for_the_user(real_server: str) -> None:
+    loudspeaker = Loudspeaker(lag_s=0.12, level_db=-12)
+    async with calling(real_server, loudspeaker) as caller:
+        _, response = await a_turn(caller, "capital_of_france.wav")
+        assert response["status"] == "completed" and len(caller.audio_of(response["id"])) > RATE
+        async with asyncio.timeout(PATIENCE_S):
+            await loudspeaker.quiet.wait()
+        await caller.connection.input_audio_buffer.clear()
+        await caller.gets("input_audio_buffer.cleared")  # all that was heard before has been dealt with
+        assert [event["type"] for event in caller.events].count("input_audio_buffer.speech_started") == 1
 
 
 async def test_bad_input_of_one_client_is_no_concern_of_another(real_server: str) -> None:

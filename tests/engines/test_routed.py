@@ -6,10 +6,10 @@ import pytest
 from deployments.engines.fake import FakeRecogniser
 from deployments.engines.routed import RoutedRecogniser
 from deployments.stt import recogniser
+from serve_app.engine_settings import SpeechToTextSettings
 from serve_app.engines import HEARING_RATE, Audio, Begin, Due, End, Final, Hints, Hypothesis, Partial
 from serve_app.errors import EngineFailed, SettingsError
 from serve_app.listening import Limits, Listening
-from serve_app.settings import SpeechToTextSettings
 
 
 class Knows(FakeRecogniser):

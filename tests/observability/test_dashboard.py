@@ -8,7 +8,8 @@ from typing import Any
 from serve_app.measures import MEASURES
 from tests.real_server import ROOT
 
-DASHBOARD: dict[str, Any] = json.loads((ROOT / "cluster" / "dashboards" / "sparkvox.json").read_text())
+TEXT = (ROOT / "cluster" / "dashboards" / "sparkvox.json").read_text()
+DASHBOARD: dict[str, Any] = json.loads(TEXT)
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 QUERIES = [target["expr"] for panel in PANELS for target in panel.get("targets", ())]
 
@@ -38,6 +39,11 @@ def test_no_two_panels_lie_over_each_other_and_none_beyond_the_edge() -> None:
 def test_every_measure_is_on_it() -> None:
     asked = {re.sub("_(bucket|count)$", "", name) for query in QUERIES for name in re.findall(r"ray_(sparkvox_\w+)", query)}
     assert asked == {measure.name for measure in MEASURES}
+
+
+def test_no_query_stands_where_it_is_not_asked() -> None:
+    """In a folded row, an annotation or a variable."""
+    assert TEXT.count('"expr"') == len(QUERIES) and not DASHBOARD["annotations"]["list"]
 
 
 def test_every_panel_says_what_it_is() -> None:

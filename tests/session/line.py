@@ -4,7 +4,7 @@ held against the protocol's types and invariants as it comes."""
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -137,3 +137,14 @@ class House:
 
     def prompt(self, number: int = -1) -> list[tuple[str, str]]:
         return [(message.role, message.content) for message in self.model.prompts[number].messages]
+
+
+async def a_spoken_turn(line: Line, seconds: float = 1.0) -> None:
+    line.speaks(seconds, silence_s=0.8)
+    await line.gets("response.done")
+
+
+async def eventually(what: Callable[[], Any], expected: Any) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while what() != expected:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)

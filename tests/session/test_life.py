@@ -12,8 +12,7 @@ from serve_app.errors import EngineGone
 from serve_app.kept import Copy, KeptSessions
 from serve_app.life import Leaving, Life
 from serve_app.session import SessionOptions, drive
-from tests.session.line import PATIENCE_S, SERVED, Event, House, Line
-from tests.session.test_session import eventually
+from tests.session.line import PATIENCE_S, SERVED, Event, House, Line, eventually
 
 TRANSCRIBED = {"transcription": {"model": "whisper-1"}}
 

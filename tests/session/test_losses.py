@@ -10,8 +10,7 @@ from serve_app.core.retries import MOST
 from serve_app.ears import SessionEar
 from serve_app.engines import Sound, Speech
 from serve_app.errors import EngineBusy, EngineGone
-from tests.session.line import House, Line
-from tests.session.test_session import eventually
+from tests.session.line import House, Line, eventually
 
 LOST = EngineGone("the replica was lost")
 TRANSCRIBED = {"transcription": {"model": "whisper-1"}}

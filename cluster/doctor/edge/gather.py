@@ -12,10 +12,11 @@ from cluster.plan import plan
 from cluster.topology import TOPOLOGIES
 from deployments.engines import ENGINES
 from serve_app import models, weights
+from serve_app.engine_settings import Placement
 from serve_app.engines_command import SETTINGS, lacks
 from serve_app.errors import SettingsError
 from serve_app.profiles import Profile
-from serve_app.settings import Placement, Settings, nvidia_gpu_visible
+from serve_app.settings import Settings, nvidia_gpu_visible
 
 ASKED = {
     "stt": ("device", "decoding.cuda_graphs"),
