@@ -35,7 +35,7 @@ class Watched:
         this one first."""
         await self.engines[path].hold_after.remote(pieces)
         waiting = asyncio.create_task(self.client.post(path, json=asked))
-        await self.live(path, 1)
+        await eventually(lambda: self.engines[path].held.remote(), 1)
         yield
         assert not waiting.done(), "a time limit has ended the work, and not the client that left"
         await self.engines[path].let_go.remote()

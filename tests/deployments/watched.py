@@ -18,6 +18,7 @@ class Turnstile:
         self._passing = passing
         self._opened = asyncio.Event()
         self._before = before
+        self.waiting = 0
 
     def set(self) -> None:
         self._opened.set()
@@ -25,8 +26,13 @@ class Turnstile:
 
     async def wait(self) -> None:
         self._passing -= 1
-        if self._passing < 0:
+        if self._passing >= 0:
+            return
+        self.waiting += 1
+        try:
             await self._opened.wait()
+        finally:
+            self.waiting -= 1
 
 
 class WatchedSpeechToText(SpeechToText):
@@ -37,6 +43,10 @@ class WatchedSpeechToText(SpeechToText):
 class WatchedLanguageModel(LanguageModel):
     async def hold_after(self, pieces: int) -> None:
         self._engine.gate = Turnstile(pieces, self._engine.gate)
+
+    async def held(self) -> int:
+        """Who waits since the last `hold_after`."""
+        return self._engine.gate.waiting
 
     async def let_go(self) -> None:
         self._engine.gate.set()
@@ -56,6 +66,10 @@ class WatchedLanguageModel(LanguageModel):
 class WatchedTextToSpeech(TextToSpeech):
     async def hold_after(self, pieces: int) -> None:
         self._engine.gate = Turnstile(pieces, self._engine.gate)
+
+    async def held(self) -> int:
+        """Who waits since the last `hold_after`."""
+        return self._engine.gate.waiting
 
     async def let_go(self) -> None:
         self._engine.gate.set()
