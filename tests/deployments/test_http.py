@@ -86,7 +86,8 @@ async def test_the_first_piece_comes_before_the_last_is_made_and_work_ends_with_
     async with watched.staying(path, asked, pieces=1):
         await watched.engines[path].hold_after.remote(2)
         async with watched.client.stream("POST", path, json=asked) as answer:
-            assert await anext(answer.aiter_bytes())
+            pieces = answer.aiter_bytes()  # kept: when it goes its connection is closed
+            assert await anext(pieces)
             await watched.live(path, 2)
         await watched.live(path, 1)
 
