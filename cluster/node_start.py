@@ -9,6 +9,7 @@ from cluster import interfaces, machine, ports
 from cluster.interfaces import Interface
 from cluster.machine import Machine
 from cluster.node_state import MARK, NodeState
+from patches import haproxy_splice
 from serve_app.errors import SettingsError
 
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
@@ -95,6 +96,7 @@ def environment(node: Node, shared: Shared, given: Mapping[str, str]) -> dict[st
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(haproxy / "metrics.sock"),
+        **haproxy_splice.environment(),
     }
     if node.is_head:
         # What a head that died knew is what the next one goes on with: without it all nodes would begin anew, and lose their sessions.

@@ -78,7 +78,9 @@ def prepare(environment: MutableMapping[str, str], settings: Settings, proxy: st
     """What Ray and Serve (2.60) must find in the environment when they start."""
     wanted = needed(settings, proxy)
     if proxy == "haproxy":
-        wanted |= {name: str(free_port(port)) for name, port in HAPROXY_PORTS.items()}
+        from patches import haproxy_splice
+
+        wanted |= {name: str(free_port(port)) for name, port in HAPROXY_PORTS.items()} | haproxy_splice.environment()
     for name, value in wanted.items():
         environment.setdefault(name, value)
     if settings.models.cache is not None:

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from typing import Any
 
+from serve_app.answering import Answering
 from serve_app.codec import Codec
 from serve_app.connection import Disconnected, Transport, as_json, new_id, refuse
 from serve_app.core import commands as cmd
@@ -35,7 +36,7 @@ from serve_app.realtime.snapshot import creation, packed, unpacked
 from serve_app.realtime.wire import Wire
 from serve_app.responding import Responding
 from serve_app.session_options import SessionOptions as SessionOptions
-from serve_app.streams import first_of
+from serve_app.streams import first_of, to_the_end
 from serve_app.tapes import Tapes, audio_part
 from serve_app.warming import Warming
 
@@ -74,7 +75,7 @@ async def drive(transport: Transport, engines: Engines, options: SessionOptions)
     try:
         await session.run()
     finally:
-        await session.close()
+        await to_the_end(session.close())
 
 
 class Session:
@@ -99,9 +100,7 @@ class Session:
         self._watcher = options.watch(begun.session_id)
         self._events: deque[ev.Event] = deque()
         self._posting = False
-        self._responding: dict[str, Responding] = {}
-        self._warming = Warming(engines.language_model, options.warms)
-        self._ending: list[asyncio.Task[None]] = []
+        self._answering = Answering(self._responding, Warming(engines.language_model, options.warms))
         self._hang_up: asyncio.Future[cmd.HangUp] = asyncio.get_running_loop().create_future()
         self._moved = asyncio.Event()
         self._flows = asyncio.Event()
@@ -115,6 +114,9 @@ class Session:
             await first_of(*line, self._dictation.listen(), self._keep_time(), self._keeping.run(), self._until_hung_up())
         except Disconnected:
             self.post(ev.Parted())
+        except asyncio.CancelledError:  # behind HAProxy Serve cancels whom the client has left, before the socket says so or after it
+            self.post(ev.Parted())
+            raise
         except _HungUp as end:
             await self._hang_up_with(end.command)
         except TakenUp as taken:
@@ -130,13 +132,8 @@ class Session:
     async def close(self) -> None:
         """Stops all work and waits for its end."""
         self._hearing.close()
-        self._ending += self._warming.stop()
-        for response_id in list(self._responding):
-            self._stop(response_id)
-        if self._ending:
-            _, unwilling = await asyncio.wait(self._ending, timeout=CLOSING_S)
-            if unwilling:
-                log.warning("session %s leaves work that does not end: %s", self._wire.session.id, unwilling)
+        if unwilling := await self._answering.close(CLOSING_S):
+            log.warning("session %s leaves work that does not end: %s", self._wire.session.id, unwilling)
         await self._dictation.close()
         self._watcher.closed()
         await self._keeping.finish()
@@ -230,19 +227,8 @@ class Session:
                 self._dictation.transcribe(item_id, self._incoming.brought, hints)
             case cmd.ForgetBuffer():
                 self._hearing.forget()
-            case cmd.WarmCache(prompt):
-                self._warming.begin(prompt)
-            case cmd.StartReply(response_id, prompt, held):
-                self._ending += self._warming.stop()
-                self._work_on(response_id).reply(prompt)
-                if not held:
-                    self._work_on(response_id).release()
-            case cmd.ReleaseReply(response_id):
-                self._work_on(response_id).release()
-            case cmd.Speak():
-                self._work_on(command.response_id).speak(command)
-            case cmd.StopReply(response_id):
-                self._stop(response_id)
+            case cmd.WarmCache() | cmd.StartReply() | cmd.ReleaseReply() | cmd.Speak() | cmd.StopReply():
+                self._answering.perform(command)
             case cmd.HoldAudio():
                 self._flows.clear()
             case cmd.ResumeAudio():
@@ -257,7 +243,7 @@ class Session:
             self._outbox.put(as_json(event))
         match what:
             case told.ResponseDone():
-                self._stop(what.response.id)
+                self._answering.stop(what.response.id)
             case told.ItemGone(item_id):
                 self._tapes.drop(item_id)
 
@@ -270,14 +256,8 @@ class Session:
         if audio is not None and index is not None:
             rendered["content"][index]["audio"] = audio
 
-    def _work_on(self, response_id: str) -> Responding:
-        if response_id not in self._responding:
-            self._responding[response_id] = Responding(response_id, self._engines, self.post, self._send_audio, self._wait_for_room)
-        return self._responding[response_id]
-
-    def _stop(self, response_id: str) -> None:
-        if responding := self._responding.pop(response_id, None):
-            self._ending = [task for task in self._ending if not task.done()] + responding.stop()
+    def _responding(self, response_id: str) -> Responding:
+        return Responding(response_id, self._engines, self.post, self._send_audio, self._wait_for_room)
 
     async def _send_audio(self, at: told.At, pcm: Pcm | None) -> float:
         rate, form = self._engines.text_to_speech.sample_rate, self._wire.session.output_format

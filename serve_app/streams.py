@@ -52,3 +52,17 @@ async def first_of(*jobs: Coroutine[Any, Any, None]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
     for task in done:
         task.result()
+
+
+async def to_the_end(job: Coroutine[Any, Any, None]) -> None:
+    """Runs all of it, also when whoever waits for it is cancelled meanwhile; that is raised afterwards."""
+    task = asyncio.create_task(job)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled

@@ -135,14 +135,12 @@ class Bench:
         name = f"{'no echo' if echo_db is None else f'echo {echo_db} dB'}, user {user_db} dB"
         row: dict[str, Any] = {"condition": name}
         for handling in HANDLINGS:
-            room, late_s, asked = self._room(Echo(0.1, echo_db), handling), [], 0
-            for after_s in SPEAKS_AFTER_S:
-                for question in QUESTIONS:
-                    asked += 1
-                    late_s += await _asks(room, self._question(question, user_db), after_s)
-            false = len(room.interrupted_at) - len(late_s)
+            room = self._room(Echo(0.1, echo_db), handling)
+            asked = [await _asks(room, self._question(file, user_db), after_s) for after_s in SPEAKS_AFTER_S for file in QUESTIONS]
+            late_s = [by_user[0] for by_user in asked if by_user]
             waits = {"median_s": round(median(late_s), 2), "longest_s": round(max(late_s), 2)} if late_s else {}
-            row[handling] = {"asked": asked, "interrupted": len(late_s), **waits, "false": false}
+            false = len(room.interrupted_at) - sum(map(len, asked))
+            row[handling] = {"asked": len(asked), "interrupted": len(late_s), **waits, "false": false}
         _write(ROW.format(name, *(_of_user(row[one]) for one in HANDLINGS)))
         return row
 
@@ -175,7 +173,7 @@ class Bench:
 
 
 async def _asks(room: Room, question: np.ndarray, after_s: float) -> list[float]:
-    """Waits for an answer, and speaks over it. Gives how late it interrupted, or nothing."""
+    """Waits for an answer, and speaks over it. Gives how late it interrupted: more than once if the answer went on in a pause."""
     played, by = 0.0, room.now + PATIENCE_S
     while played < after_s and room.now < by:
         played = played + FRAME_S if room.client.plays_on else 0.0
@@ -183,7 +181,7 @@ async def _asks(room: Room, question: np.ndarray, after_s: float) -> list[float]
     begun, before = room.now, len(room.interrupted_at)
     for frame in _frames(np.concatenate((question, np.zeros(int(LATE_S * HEARING_RATE))))):
         await room.passes(frame)
-    return [room.interrupted_at[before] - begun] if len(room.interrupted_at) > before else []
+    return [at - begun for at in room.interrupted_at[before:]]
 
 
 def _frames(sound: np.ndarray) -> Iterator[np.ndarray]:

@@ -13,7 +13,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,14 +30,7 @@ QUESTION = "What should I do now?"
 
 def main() -> None:
     args = _arguments()
-    described = about("load_tests.bench.warm_cache") | {"rounds": args.rounds}
-    rows = asyncio.run(_measured(args))
-    for row in rows:
-        cells = "  ".join(f"{what} {row[what]['p50']:.3f} (p90 {row[what]['p90']:.3f})" for what in ("cold_s", "warm_s", "read_s"))
-        sys.stdout.write(f"{row['turns']:>3} turns, {row['prompt_tokens']:>5} tokens  {cells}  ratio {row['ratio']:.2f}\n")
-    if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(json.dumps(described | {"rows": rows}, indent=2) + "\n")
+    asyncio.run(_measured(args, about("load_tests.bench.warm_cache") | {"rounds": args.rounds}))
 
 
 def _arguments() -> argparse.Namespace:
@@ -48,13 +41,24 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def _measured(args: argparse.Namespace) -> list[dict[str, Any]]:
-    model = create("language_model", "vllm")
+async def _measured(args: argparse.Namespace, described: Mapping[str, Any]) -> None:
+    model, rows = create("language_model", "vllm"), []
     await model.warm()
     try:
-        return [await _row(model, turns, args.rounds) for turns in args.turns]
+        for turns in args.turns:
+            rows.append(await _row(model, turns, args.rounds))
+            _tells(rows[-1])
+            if args.out:
+                args.out.parent.mkdir(parents=True, exist_ok=True)
+                args.out.write_text(json.dumps({**described, "rows": rows}, indent=2) + "\n")
     finally:
         await model.close()
+
+
+def _tells(row: Mapping[str, Any]) -> None:
+    cells = "  ".join(f"{what} {row[what]['p50']:.3f} (p90 {row[what]['p90']:.3f})" for what in ("cold_s", "warm_s", "read_s"))
+    sys.stdout.write(f"{row['turns']:>3} turns, {row['prompt_tokens']:>5} tokens  {cells}  ratio {row['ratio']:.2f}\n")
+    sys.stdout.flush()
 
 
 async def _row(model: LanguageModel, turns: int, rounds: int) -> dict[str, Any]:

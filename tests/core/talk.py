@@ -24,9 +24,16 @@ class Talk:
 
     def happens(self, *events: ev.Event, after: float = 0.0) -> list[Command]:
         self.now += after
-        new = [command for event in events for command in self.conversation.handle(event, self.now)]
+        new: list[Command] = []
+        for event in events:
+            commands = self.conversation.handle(event, self.now)
+            self.watched(event, commands)
+            new += commands
         self.commands += new
         return new
+
+    def watched(self, event: ev.Event, commands: list[Command]) -> None:
+        """For conversations that somebody looks on at."""
 
     def told(self, kind: type) -> list:
         return [command.what for command in self.commands if isinstance(command, Tell) and isinstance(command.what, kind)]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,18 @@ class Watched:
 
     async def live(self, engine: str, count: int) -> None:
         await eventually(lambda: self.engines[engine].live.remote(), count)
+
+    @asynccontextmanager
+    async def staying(self, path: str, asked: dict[str, Any], pieces: int) -> AsyncIterator[None]:
+        """A client that waits meanwhile, for more than so many pieces. It is the clock: a time limit that ends somebody's work ends that of
+        this one first."""
+        await self.engines[path].hold_after.remote(pieces)
+        waiting = asyncio.create_task(self.client.post(path, json=asked))
+        await eventually(lambda: self.engines[path].held.remote(), 1)
+        yield
+        assert not waiting.done(), "a time limit has ended the work, and not the client that left"
+        await self.engines[path].let_go.remote()
+        assert (await waiting).status_code == 200
 
 
 @pytest.fixture(scope="module")
@@ -70,20 +83,21 @@ both = pytest.mark.parametrize(("path", "asked"), [("chat/completions", {**STORY
 async def test_the_first_piece_comes_before_the_last_is_made_and_work_ends_with_the_client(
     path: str, asked: dict[str, Any], watched: Watched
 ) -> None:
-    await watched.engines[path].hold_after.remote(2)
-    async with watched.client.stream("POST", path, json=asked) as answer:
-        assert await anext(answer.aiter_bytes())
+    async with watched.staying(path, asked, pieces=1):
+        await watched.engines[path].hold_after.remote(2)
+        async with watched.client.stream("POST", path, json=asked) as answer:
+            assert await anext(answer.aiter_bytes())
+            await watched.live(path, 2)
         await watched.live(path, 1)
-    await watched.live(path, 0)
 
 
 @both
 async def test_work_ends_with_a_client_that_leaves_before_anything_came(path: str, asked: dict[str, Any], watched: Watched) -> None:
-    await watched.engines[path].hold_after.remote(0)
-    waiting = asyncio.create_task(watched.client.post(path, json={**asked, "stream": False}))
-    await watched.live(path, 1)
-    waiting.cancel()
-    await watched.live(path, 0)
+    async with watched.staying(path, {**asked, "stream": False}, pieces=0):
+        leaving = asyncio.create_task(watched.client.post(path, json={**asked, "stream": False}))
+        await watched.live(path, 2)
+        leaving.cancel()
+        await watched.live(path, 1)
 
 
 async def test_a_transcription_goes_through_all_replicas(watched: Watched) -> None:

@@ -14,6 +14,7 @@ from serve_app.settings import Settings
 from serve_app.wiring import CADENCE, QUEUED_TOKENS, by_work
 from tests.cluster.callers import Caller, Lost, calling
 from tests.deployments.conftest import FAKE, eventually
+from tests.deployments.test_scaling import sessions
 from tests.deployments.watched import WatchedLanguageModel
 
 NAME = "Scaled"
@@ -107,15 +108,29 @@ class Talker:
         await self.talk
 
 
-async def test_callers_bring_replicas_and_none_is_lost_while_the_others_go(address: str) -> None:
-    talkers = [Talker(address) for _ in range(CALLERS)]
+async def called(address: str, gateways: Any, talkers: dict[Talker, float]) -> None:
+    """Another one, and which gateway it is on."""
+    before = await sessions(gateways)
+    talker = Talker(address)
+    talkers[talker] = 0.0
+    async with asyncio.timeout(LOADED_S):
+        await talker.answered.wait()
+    after = await sessions(gateways)
+    (talkers[talker],) = [gateway for gateway, count in after.items() if count > before.get(gateway, 0)]
+
+
+async def test_callers_bring_replicas_and_the_one_that_serve_would_take_first_is_not_taken_from_a_caller(address: str) -> None:
+    from ray import serve
+
+    gateways = serve.get_deployment_handle("Gateway", NAME)
+    talkers: dict[Talker, float] = {}
     try:
-        async with asyncio.timeout(LOADED_S):
-            await asyncio.gather(*(talker.answered.wait() for talker in talkers))
+        for _ in range(CALLERS):
+            await called(address, gateways, talkers)
         await settles(hold_sessions, [MOST, MOST])
-        *others, last = talkers
-        for talker in others:
-            await talker.hangs_up()
+        newest = list(await sessions(gateways))[-1]
+        last = next(talker for talker, gateway in talkers.items() if gateway == newest)
+        await asyncio.gather(*(talker.hangs_up() for talker in talkers if talker is not last))
         ended, _ = await asyncio.wait([last.talk], timeout=LONGER_THAN_SERVE_TAKES_S)
         assert not ended
         await last.hangs_up()

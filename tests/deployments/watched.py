@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from typing import Any
 
 from deployments.llm import LanguageModel
 from deployments.stt import SpeechToText
@@ -10,19 +11,28 @@ from serve_app.errors import EngineFailed
 
 
 class Turnstile:
-    """In the place of a fake engine's gate: so many pieces pass, the next ones wait until it is opened."""
+    """In the place of a fake engine's gate: so many pieces pass, the next ones wait until it is opened. The gate `before` it, at which
+    others may wait, opens with it."""
 
-    def __init__(self, passing: int) -> None:
+    def __init__(self, passing: int, before: Any) -> None:
         self._passing = passing
         self._opened = asyncio.Event()
+        self._before = before
+        self.waiting = 0
 
     def set(self) -> None:
         self._opened.set()
+        self._before.set()
 
     async def wait(self) -> None:
         self._passing -= 1
-        if self._passing < 0:
+        if self._passing >= 0:
+            return
+        self.waiting += 1
+        try:
             await self._opened.wait()
+        finally:
+            self.waiting -= 1
 
 
 class WatchedSpeechToText(SpeechToText):
@@ -32,7 +42,11 @@ class WatchedSpeechToText(SpeechToText):
 
 class WatchedLanguageModel(LanguageModel):
     async def hold_after(self, pieces: int) -> None:
-        self._engine.gate = Turnstile(pieces)
+        self._engine.gate = Turnstile(pieces, self._engine.gate)
+
+    async def held(self) -> int:
+        """Who waits since the last `hold_after`."""
+        return self._engine.gate.waiting
 
     async def let_go(self) -> None:
         self._engine.gate.set()
@@ -51,7 +65,11 @@ class WatchedLanguageModel(LanguageModel):
 
 class WatchedTextToSpeech(TextToSpeech):
     async def hold_after(self, pieces: int) -> None:
-        self._engine.gate = Turnstile(pieces)
+        self._engine.gate = Turnstile(pieces, self._engine.gate)
+
+    async def held(self) -> int:
+        """Who waits since the last `hold_after`."""
+        return self._engine.gate.waiting
 
     async def let_go(self) -> None:
         self._engine.gate.set()

@@ -67,6 +67,7 @@ def played() -> Iterator[Played]:
                 prometheus.until("ray_sparkvox_voice_to_voice_seconds_count", 1)  # a rate counts from the second look on
                 with portal.wrap_async_context_manager(second_session(url)):
                     prometheus.until("ray_sparkvox_turns_total", sum(PLAYED.values()))
+                    prometheus.until("ray_sparkvox_refusals_total", 1)
                     prometheus.until("ray_sparkvox_live_sessions", 1)
                     yield Played(prometheus, folder / "ray")
 

@@ -23,15 +23,8 @@ class Counted(Talk):
         self.tally = Tally()
         self.figures = SessionFigures(self.tally)
 
-    def happens(self, *events: ev.Event, after: float = 0.0) -> list[Command]:
-        self.now += after
-        new: list[Command] = []
-        for event in events:
-            commands = self.conversation.handle(event, self.now)
-            self.figures.saw(event, commands, self.now)
-            new += commands
-        self.commands += new
-        return new
+    def watched(self, event: ev.Event, commands: list[Command]) -> None:
+        self.figures.saw(event, commands, self.now)
 
     def of(self, measure: measures.Measure) -> dict[str, float]:
         return {of: value for (name, of), value in self.tally.counts.items() if name == measure.name}

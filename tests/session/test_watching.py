@@ -1,10 +1,16 @@
+import asyncio
 from collections.abc import Sequence
+
+import pytest
 
 from serve_app.core import commands as cmd
 from serve_app.core import events as ev
 from serve_app.core.notifications import ResponseDone
+from serve_app.ears import SessionEar
+from serve_app.session import drive
+from serve_app.session_options import SessionOptions
 from serve_app.watching import Watchers
-from tests.session.line import House
+from tests.session.line import SERVED, House, Line
 
 
 class Diary:
@@ -58,6 +64,37 @@ async def test_one_that_fails_sees_no_more_and_the_session_goes_on() -> None:
         await line.gets("response.done")
     assert (len(careless.events), careless.closings) == (1, 0)
     assert len(careful.events) > 1 and careful.closings == 1
+
+
+async def test_a_session_that_is_cancelled_has_lost_its_client() -> None:
+    diary, line = Diary(), Line()
+    driving = asyncio.create_task(drive(line, House().engines, SessionOptions(SERVED, watch=lambda session_id: diary)))
+    await line.gets("session.created")
+    driving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await driving
+    assert isinstance(diary.events[-1], ev.Parted) and diary.closings == 1
+
+
+async def test_a_session_that_is_cancelled_while_it_closes_is_closed_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    closing, go_on, close = asyncio.Event(), asyncio.Event(), SessionEar.close
+
+    async def slowly(ear: SessionEar) -> None:
+        closing.set()
+        await go_on.wait()
+        await close(ear)
+
+    monkeypatch.setattr(SessionEar, "close", slowly)
+    diary, line, house = Diary(), Line(), House()
+    driving = asyncio.create_task(drive(line, house.engines, SessionOptions(SERVED, watch=lambda session_id: diary)))
+    await line.gets("session.created")
+    line.hangs_up()
+    await closing.wait()
+    driving.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await driving
+    assert diary.closings == 1 and house.listening.sessions == 0
 
 
 def _is_done(command: cmd.Command) -> bool:

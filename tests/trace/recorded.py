@@ -25,15 +25,8 @@ class RecordedTalk(Talk):
         self.turns = Turns(self.recorder, lambda at, call: self.timers.append((at, call)), lambda: self.now)
         self.timers: list = []
 
-    def happens(self, *events: Event, after: float = 0.0) -> list[Command]:
-        self.now += after
-        new: list[Command] = []
-        for event in events:
-            commands = self.conversation.handle(event, self.now)
-            self.turns.saw(event, commands, self.now)
-            new += commands
-        self.commands += new
-        return new
+    def watched(self, event: Event, commands: list[Command]) -> None:
+        self.turns.saw(event, commands, self.now)
 
     def passes(self, seconds: float) -> None:
         """Timers fire at their time."""
