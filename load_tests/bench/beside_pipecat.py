@@ -134,7 +134,7 @@ def _row(turns: list[tuple[Question, Turn]]) -> dict[str, Any]:
 
 def _spread(seconds: list[float]) -> dict[str, float]:
     ordered = sorted(seconds)
-    found = {"p50": statistics.median(ordered), "p90": ordered[int(0.9 * (len(ordered) - 1))], "least": ordered[0]}
+    found = {"p50": statistics.median(ordered), "p90": ordered[min(len(ordered) * 9 // 10, len(ordered) - 1)], "least": ordered[0]}
     return {name: round(value, 3) for name, value in found.items()}
 
 

@@ -5,7 +5,7 @@
 Silero and Smart Turn are pipecat's own analyzers with the models of its package, which are those of this project; Moonshine and Kokoro are
 this project's adapters (pipecat_services.py), the language model is behind HTTP. It talks the few events of the Realtime protocol that the
 client of the benchmark uses; audio comes at 16 kHz and goes at 24 kHz, so that nothing is resampled. Settings are those that pipecat ships
-but for: answers of temperature 0 and limited length, one pause for both, and no words for the metrics.
+but for: answers of temperature 0 and limited length, one pause and longest silence for both, and time for a slow voice.
 """
 
 import argparse

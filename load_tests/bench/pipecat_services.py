@@ -18,6 +18,9 @@ from deployments.engines.moonshine import Moonshine
 from serve_app.engines import HEARING_RATE, Due, Hints, Pcm, Speech
 from serve_app.speech_text import speakable
 
+SLOWEST_S = 30.0
+"""The longest that a sentence is made for."""
+
 
 class MoonshineService(SegmentedSTTService):
     """Transcribes what voice activity detection has cut out, off the audio path, as pipecat's own service for Moonshine does."""
@@ -50,7 +53,13 @@ class KokoroService(TTSService):
 
     def __init__(self, engine: KokoroOnnx, voice: str) -> None:
         settings = TTSSettings(model="kokoro-82m-int8", voice=voice, language=Language.EN)
-        super().__init__(push_start_frame=True, push_stop_frames=True, sample_rate=engine.sample_rate, settings=settings)
+        super().__init__(
+            push_start_frame=True,
+            push_stop_frames=True,
+            stop_frame_timeout_s=SLOWEST_S,  # with the default of 3 s a long sentence counts as silent on a slow machine
+            sample_rate=engine.sample_rate,
+            settings=settings,
+        )
         self._engine = engine
         self._speaks_as = voice
         self.said: list[str] = []
