@@ -5,20 +5,17 @@ import contextlib
 import secrets
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from http import HTTPStatus
-from typing import Any
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
-from websockets.http11 import Request, Response
-from websockets.typing import Subprotocol
 
 from deployments.ear_frames import SUBPROTOCOL, decode, encode
-from deployments.lease import MAX_FRAME_BYTES, SILENCE_S, Place
 from deployments.recognitions import RecordedEar
+from deployments.sockets import Listener, Place
 from serve_app.engines import Begin, Drop, Ear, Failed, Final, SpeechToText
 from serve_app.errors import EngineBusy
+from serve_app.streams import first_of
 
 ALIVE_S = 1.0
 """How often the replica says on the lease that it lives."""
@@ -36,10 +33,9 @@ class EarServer:
 
     def __init__(self, speech_to_text: SpeechToText, host: str, max_sessions: int) -> None:
         self._speech_to_text = speech_to_text
-        self._host = host
         self._max_sessions = max_sessions
         self._held: dict[str, _Held] = {}  # by token
-        self._server: Server | None = None
+        self._listener = Listener(host, SUBPROTOCOL, self._admits, self._talk)
         self._leaving = False
 
     def leave(self) -> None:
@@ -47,23 +43,10 @@ class EarServer:
         self._leaving = True
 
     async def start(self) -> None:
-        self._server = await serve(
-            self._talk,
-            self._host,
-            0,
-            process_request=self._admit,
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
-            compression=None,
-            max_size=MAX_FRAME_BYTES,
-            ping_interval=SILENCE_S,
-            ping_timeout=SILENCE_S,
-            close_timeout=1.0,
-        )
+        await self._listener.start()
 
     async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
+        await self._listener.stop()
 
     async def lease(self, session_id: str) -> AsyncGenerator[Place | None, None]:
         """Where the socket is, then None each `ALIVE_S` for as long as it is held, or can be. Raises `EngineBusy` at once when full."""
@@ -72,7 +55,7 @@ class EarServer:
         token = secrets.token_urlsafe(24)
         self._held[token] = held = _Held(session_id)
         try:
-            yield Place(self._host, self._port, token)
+            yield self._listener.place(token)
             while not self._leaving or held.utterances:
                 await asyncio.sleep(ALIVE_S)
                 yield None
@@ -84,28 +67,19 @@ class EarServer:
     def counts(self) -> dict[str, int]:
         return {"sessions": len(self._held), "utterances": sum(len(held.utterances) for held in self._held.values())}
 
-    @property
-    def _port(self) -> int:
-        if self._server is None:
-            raise RuntimeError("start() comes first")
-        port: int = next(iter(self._server.sockets)).getsockname()[1]
-        return port
+    def _admits(self, token: str) -> bool:
+        held = self._held.get(token)
+        return held is not None and held.talk is None
 
-    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        """The port is open to the network, so nothing is answered without a token; a token serves once."""
-        held = self._held.get(_token(request))
-        if held is None or held.talk is not None:
-            return connection.respond(HTTPStatus.UNAUTHORIZED, "no such lease\n")
-        return None
-
-    async def _talk(self, connection: ServerConnection) -> None:
-        held = self._held.get(_token(connection.request))
-        if held is None or held.talk is not None:  # ended, or taken by another, during the handshake
+    async def _talk(self, token: str, connection: ServerConnection) -> None:
+        if not self._admits(token):  # ended, or taken by another, during the handshake
             return
+        held = self._held[token]
         held.talk = asyncio.current_task()
         ear = RecordedEar(await self._speech_to_text.open(held.session_id), held.session_id)
         try:
-            await _until_one_ends(_read(connection, ear, held), _write(connection, ear, held))
+            with contextlib.suppress(ConnectionClosed):
+                await first_of(_read(connection, ear, held), _write(connection, ear, held))
         finally:
             held.utterances.clear()
             await ear.close()
@@ -128,21 +102,3 @@ async def _write(connection: ServerConnection, ear: Ear, held: _Held) -> None:
         if isinstance(result, Final | Failed):
             held.utterances.discard(result.utterance)
         await connection.send(encode(result))
-
-
-async def _until_one_ends(*jobs: Any) -> None:
-    tasks = [asyncio.ensure_future(job) for job in jobs]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        with contextlib.suppress(ConnectionClosed):
-            task.result()
-
-
-def _token(request: Request | None) -> str:
-    given: str = "" if request is None else request.headers.get("Authorization", "")
-    return given.removeprefix("Bearer ")

@@ -10,34 +10,17 @@ or the socket fails, or is silent for longer than `SILENCE_S`: a cut link makes 
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
-from websockets.typing import Subprotocol
+from websockets.asyncio.client import ClientConnection
 
 from deployments.ear_frames import SUBPROTOCOL, decode, encode
 from deployments.recognitions import traced
+from deployments.sockets import SILENCE_S, Outgoing, connected
 from serve_app.engines import HearingMessage, HearingResult
 from serve_app.errors import EngineGone
 
 T = TypeVar("T")
-
-SILENCE_S = 5.0
-"""After so much silence of the lease or the socket the other end counts as lost."""
-MAX_FRAME_BYTES = 16 * 1024 * 1024
-MAX_UNSENT_BYTES = 64 * 1024 * 1024
-"""Audio waiting for a replica that does not read; half an hour of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a lease's socket is."""
-
-    host: str
-    port: int
-    token: str
 
 
 class Lease(Protocol):
@@ -64,7 +47,7 @@ async def open_ear(lease: Lease, translate: Callable[[BaseException], Exception]
     """Waits for the lease to be given, and connects. Raises what `translate` makes of the lease's error, or `EngineGone`."""
     try:
         place = await within(SILENCE_S, lease.__anext__())
-        connection = await _connect(place)
+        connection = await connected(place, SUBPROTOCOL, "speech-to-text")
     except BaseException as error:
         lease.cancel()
         if isinstance(error, asyncio.CancelledError):
@@ -73,32 +56,13 @@ async def open_ear(lease: Lease, translate: Callable[[BaseException], Exception]
     return LeasedEar(lease, connection)
 
 
-async def _connect(place: Place) -> ClientConnection:
-    try:
-        return await connect(
-            f"ws://{place.host}:{place.port}/",
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
-            additional_headers={"Authorization": f"Bearer {place.token}"},
-            compression=None,
-            proxy=None,
-            max_size=MAX_FRAME_BYTES,
-            open_timeout=SILENCE_S,
-            ping_interval=SILENCE_S,
-            ping_timeout=SILENCE_S,
-            close_timeout=1.0,
-        )
-    except (OSError, WebSocketException, TimeoutError) as error:
-        raise EngineGone(f"the socket of speech-to-text at {place.host}:{place.port} cannot be reached: {error}") from error
-
-
 class LeasedEar:
     """An `Ear` whose engine is in another process."""
 
     def __init__(self, lease: Lease, connection: ClientConnection) -> None:
         self._lease = lease
         self._connection = connection
-        self._out: asyncio.Queue[bytes] = asyncio.Queue()
-        self._unsent_bytes = 0
+        self._out = Outgoing()
         self._results: asyncio.Queue[HearingResult | None] = asyncio.Queue()
         self._lost: EngineGone | None = None
         self._closed = False
@@ -107,13 +71,12 @@ class LeasedEar:
     def send(self, message: HearingMessage) -> None:
         if self._lost is not None:
             raise self._lost
-        frame = encode(traced(message))
-        self._unsent_bytes += len(frame)
-        if self._unsent_bytes > MAX_UNSENT_BYTES:
+        try:
+            self._out.put(encode(traced(message)))
+        except EngineGone:
             self._lose("it does not read its audio")
             self._work.cancel()
-            raise EngineGone("speech-to-text does not read its audio")
-        self._out.put_nowait(frame)
+            raise
 
     async def results(self) -> AsyncIterator[HearingResult]:
         while (result := await self._results.get()) is not None:
@@ -130,7 +93,7 @@ class LeasedEar:
 
     async def _run(self) -> None:
         """Until one of the three fails: each runs for as long as both ends live."""
-        jobs = [asyncio.create_task(job) for job in (self._write(), self._read(), self._watch())]
+        jobs = [asyncio.create_task(job) for job in (self._out.write(self._send), self._read(), self._watch())]
         try:
             done, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
             self._lose("; ".join(str(job.exception() or "it ended the connection") for job in done if not job.cancelled()))
@@ -144,11 +107,9 @@ class LeasedEar:
         self._lease.cancel()  # dropping the response would leave the call running in the replica
         await self._connection.close()
 
-    async def _write(self) -> None:
-        while True:
-            frame = await self._out.get()
+    async def _send(self, frames: list[bytes]) -> None:
+        for frame in frames:
             await self._connection.send(frame)
-            self._unsent_bytes -= len(frame)
 
     async def _read(self) -> None:
         async for frame in self._connection:

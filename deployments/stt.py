@@ -11,12 +11,12 @@ from deployments.engines import create
 from deployments.engines.routed import RoutedRecogniser
 from deployments.figures import Figures
 from deployments.health import check
-from deployments.lease import Place
 from deployments.loading import loading
 from deployments.memory_guard import MemoryGuard, State, give_back
 from deployments.metrics import CountedRecogniser, Gauges, shown
 from deployments.observed import observed
 from deployments.proof import hears
+from deployments.sockets import Place
 from patches.serve_drain import on_shutdown
 from serve_app.ears import Limits
 from serve_app.engine_settings import SpeechToTextSettings

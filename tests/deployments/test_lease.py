@@ -14,7 +14,8 @@ from websockets.exceptions import InvalidStatus
 from deployments.ear_frames import SUBPROTOCOL, BadFrame, decode, encode
 from deployments.ear_server import EarServer
 from deployments.engines.fake import FakeRecogniser
-from deployments.lease import LeasedEar, Place, open_ear
+from deployments.lease import LeasedEar, open_ear
+from deployments.sockets import Place
 from serve_app.engines import Audio, Begin, Drop, End, Failed, Final, Hints, Partial, Word
 from serve_app.errors import EngineBusy, EngineFailed, EngineGone
 from serve_app.listening import Listening
