@@ -41,7 +41,7 @@ class NodeStatus:
     leases: int = 0
     """Sessions that its speech-to-text hears."""
     ongoing: int = 0
-    """Calls of all kinds under way."""
+    """Calls under way that Serve knows: these and short ones."""
 
 
 @dataclass(frozen=True, slots=True)

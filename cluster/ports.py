@@ -53,7 +53,7 @@ DASHBOARD = Port("dashboard", *_one(8265), "Ray's dashboard (head)", "you, on th
 CLIENT = Port("ray-client", *_one(10001), "Ray's client server (head)", "nobody of ours", Reach.MACHINE, Reach.INNER)
 WORKERS = Port("workers", 20_000, 20_999, "Ray's workers", "the other node", Reach.INNER, Reach.OUTSIDE)
 REPLICAS = Port("gateways", 30_000, 31_000, "gateway replicas", "HAProxy of both nodes", Reach.INNER, Reach.OUTSIDE)
-EPHEMERAL = Port("calls", 32_768, 60_999, "speech-to-text sockets, Serve's calls", "the other node", Reach.INNER, Reach.OUTSIDE)
+EPHEMERAL = Port("calls", 32_768, 60_999, "sockets of the engines, Serve's calls", "the other node", Reach.INNER, Reach.OUTSIDE)
 """Taken from the kernel's range. Speech-to-text listens on the inner address only, and its token is asked for; Serve's do on all."""
 
 PORTS = (
@@ -121,7 +121,7 @@ def firewall(inner: str) -> str:
         "        ct state established,related accept",
         f'        iifname {{ "lo", "{inner}" }} accept',
         f"        tcp dport {{ {shut} }} drop",
-        f"        tcp dport {EPHEMERAL.numbers} drop  # speech-to-text and Serve's calls listen there",
+        f"        tcp dport {EPHEMERAL.numbers} drop  # the engines and Serve's calls listen there",
         "    }",
         "}",
     ]

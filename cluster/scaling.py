@@ -52,8 +52,8 @@ def for_sessions(replicas: Sequence[Held], unknown: int, target: int, room: int)
 
 
 def for_work(calls: float, calls_each: float, tokens: float = 0.0, tokens_each: float = math.inf) -> int:
-    """`calls`: under way and waiting; `tokens`: of prompts that wait for their first answer. Serve waits for the calls of a replica that
-    it stops, so that any may go."""
+    """`calls`: under way and waiting; `tokens`: of prompts that wait for their first answer. A replica that is
+    stopped ends its calls first, so that any may go."""
     return max(1, math.ceil(calls / calls_each), math.ceil(tokens / tokens_each))
 
 
@@ -78,8 +78,16 @@ class ByWork:
         self._tokens = tokens
 
     def __call__(self, ctx: Any) -> tuple[int, dict[str, Any]]:
-        waiting = sum(_latest(ctx.raw_metrics or {}, replica).get("waiting_tokens", 0.0) for replica in ctx.running_replicas)
-        return for_work(ctx.total_num_requests, self._calls, waiting, self._tokens), {}
+        """Serve sees none of the calls: they come over sockets."""
+        metrics = ctx.raw_metrics or {}
+        waiting = sum(_latest(metrics, replica).get("waiting_tokens", 0.0) for replica in ctx.running_replicas)
+        calls = sum(_mean(metrics.get("calls", {}).get(replica, ())) for replica in ctx.running_replicas)
+        return for_work(calls, self._calls, waiting, self._tokens), {}
+
+
+def _mean(series: Sequence[Any]) -> float:
+    """Over the time that Serve looks back: a call lasts less than that."""
+    return sum(point.value for point in series) / len(series) if series else 0.0
 
 
 def _latest(metrics: dict[str, dict[Any, Any]], replica: Any) -> dict[str, float]:

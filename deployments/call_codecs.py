@@ -1,6 +1,8 @@
 """What is asked of the language model and of text-to-speech, and what they answer, as bytes: text as JSON, samples as they are (int16,
 little-endian)."""
 
+from functools import partial
+
 import numpy as np
 import orjson
 from pydantic import TypeAdapter
@@ -15,13 +17,15 @@ _SPEECH: TypeAdapter[Speech] = TypeAdapter(Speech)
 _WORDS: TypeAdapter[tuple[Word, ...]] = TypeAdapter(tuple[Word, ...])
 _PIECES = {kind.__name__: TypeAdapter(kind) for kind in (ToolCallDelta, ReplyEnd)}
 _TEXT, _OTHER = b"t", b"o"
+_json = partial(orjson.dumps, option=orjson.OPT_SERIALIZE_NUMPY)
+"""Times may be NumPy's."""
 
 
 def _write_piece(piece: ReplyPiece) -> bytes:
     """A letter that says which; nearly all pieces are text."""
     if isinstance(piece, TextDelta):
         return _TEXT + piece.text.encode()
-    return _OTHER + orjson.dumps([type(piece).__name__, piece])
+    return _OTHER + _json([type(piece).__name__, piece])
 
 
 def _read_piece(payload: bytes) -> ReplyPiece:
@@ -35,15 +39,15 @@ def _read_piece(payload: bytes) -> ReplyPiece:
 
 
 def _write_sound(sound: Sound) -> bytes:
-    words = orjson.dumps(sound.words)
+    words = _json(sound.words)
     return len(words).to_bytes(LENGTH_BYTES, "big") + words + sound.pcm.astype("<i2", copy=False).tobytes()
 
 
 def _read_sound(payload: bytes) -> Sound:
     end = LENGTH_BYTES + int.from_bytes(payload[:LENGTH_BYTES], "big")
     words = _WORDS.validate_json(payload[LENGTH_BYTES:end])
-    return Sound(np.frombuffer(payload[end:], "<i2").astype(np.int16, copy=False), words)
+    return Sound(np.frombuffer(bytearray(payload[end:]), "<i2").astype(np.int16, copy=False), words)
 
 
-REPLIES: Codec[Prompt, ReplyPiece] = Codec("the language model", orjson.dumps, _PROMPT.validate_json, _write_piece, _read_piece)
-SPEECHES: Codec[Speech, Sound] = Codec("text-to-speech", orjson.dumps, _SPEECH.validate_json, _write_sound, _read_sound)
+REPLIES: Codec[Prompt, ReplyPiece] = Codec("reply", "the language model", _json, _PROMPT.validate_json, _write_piece, _read_piece)
+SPEECHES: Codec[Speech, Sound] = Codec("speak", "text-to-speech", _json, _SPEECH.validate_json, _write_sound, _read_sound)

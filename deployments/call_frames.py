@@ -9,7 +9,7 @@
 | ITEM | replica | item |
 | DONE | replica | |
 | FAILED | replica | JSON: the error's name and its arguments |
-| LOAD | replica, call 0 | JSON: how many calls the other gateways have with it |
+| LOAD | replica, call 0 | how many calls the other gateways have with it (4 bytes) |
 | LEAVING | replica, call 0 | it takes no new calls |
 
 What requests and items look like is their `Codec`'s. `SUBPROTOCOL` names the version, so that two versions that meet refuse each other.
@@ -74,8 +74,10 @@ class Offer:
 class Codec(Generic[Asked, Item]):
     """Requests and items of one deployment as bytes. What reads raises `ValueError`."""
 
+    name: str
+    """Of a call, in traces."""
     whose: str
-    """The deployment, in errors."""
+    """Replicas', in errors."""
     write_asked: Callable[[Asked], bytes]
     read_asked: Callable[[bytes], Asked]
     write_item: Callable[[Item], bytes]

@@ -2,7 +2,7 @@
 
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 HEAD = "node:__internal_head__"
@@ -29,16 +29,33 @@ class Figures:
 class Calls:
     """How many are under way."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.live = 0
+        self._clock = clock
+        self._asked_at = self._counted_at = clock()
+        self._call_seconds = 0.0
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        self.live += 1
+        self._count(+1)
         try:
             yield
         finally:
-            self.live -= 1
+            self._count(-1)
+
+    def mean(self) -> float:
+        """Since it was asked last. A call that was over between two looks has counted too."""
+        self._count(0)
+        passed_s = self._counted_at - self._asked_at
+        mean = self._call_seconds / passed_s if passed_s > 0 else float(self.live)
+        self._asked_at, self._call_seconds = self._counted_at, 0.0
+        return mean
+
+    def _count(self, more: int) -> None:
+        now = self._clock()
+        self._call_seconds += self.live * (now - self._counted_at)
+        self._counted_at = now
+        self.live += more
 
 
 class Waiting:

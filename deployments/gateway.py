@@ -1,4 +1,4 @@
-"""The ingress: sessions live here, beside the two small engines that every frame passes; the others are reached through handles."""
+"""The ingress: sessions live here, beside the two small engines that every frame passes; the others are reached through remote.py."""
 
 import asyncio
 from dataclasses import replace
@@ -45,7 +45,7 @@ class Gateway:
         raise_limits(settings.session.max_message_bytes)
         let_sockets_end()
         self._settings = settings
-        stt, llm, tts = (near(parts[name]) for name in ("stt", "llm", "tts"))
+        stt, llm, tts = near(parts["stt"]), parts["llm"], parts["tts"]
         self._handles = {"stt": stt, "llm": llm, "tts": tts}
         self._figures = Figures()
         self._leaving = leaving_with_the_replica(settings.session.drain_s)
@@ -125,7 +125,7 @@ def _begun_tracing(settings: Settings) -> type[RemoteTextToSpeech]:
 
 def warming_helps(settings: LanguageModelSettings) -> bool:
     """Whether what is read before is still read when the answer is wanted: by an engine that keeps it, in the one replica that there is.
-    Among several Serve chooses by load, so that another one may answer."""
+    Among several load chooses, so that another one may answer."""
     return ENGINES["language_model"][settings.engine].keeps_read and (settings.max_replicas or settings.replicas) == 1
 
 

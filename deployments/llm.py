@@ -1,13 +1,16 @@
-"""The language model as a deployment: text streams back by value."""
+"""The language model as a deployment; gateways call it over sockets (call_server.py)."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
+from deployments.call_codecs import REPLIES
+from deployments.call_frames import Offer
+from deployments.call_server import serving
 from deployments.engines import ELSEWHERE, create
-from deployments.figures import Calls, Waiting
+from deployments.figures import Waiting
 from deployments.health import check
 from deployments.loading import loading
 from deployments.memory_guard import MemoryGuard, State, give_back
@@ -30,34 +33,38 @@ class LanguageModel:
     ) -> None:
         sink = observed(logs, (*OF_LANGUAGE_MODEL, PLANNED))
         self._settings = settings
-        self._waiting, self._calls = Waiting(), Calls()
+        self._waiting = Waiting()
         if not settings.on_gpu and settings.engine not in ELSEWHERE:
             os.nice(YIELDS)  # before the engine starts processes, which inherit it
         self._engine = create("language_model", settings.engine, **options_of(settings))
         async with loading("the language model", settings, memory):
             await self._engine.warm()
             await writes(self._engine)
+        self._served = await serving(self._reply, REPLIES, settings.max_ongoing)
         self._guard = MemoryGuard(memory, lambda: give_back(self._engine))
         self._guard.start()
-        calls: Gauges = {CALLS: lambda: self._calls.live, WAITING_TOKENS: lambda: self._waiting.tokens}
+        calls: Gauges = {CALLS: lambda: self._served.calls.live, WAITING_TOKENS: lambda: self._waiting.tokens}
         self._showing = shown(sink, {**calls, PLANNED: lambda: settings.memory_bytes, **self._guard.gauges()})
 
-    async def reply(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
+    async def offer(self, known: Collection[str]) -> Offer | None:
+        """To a gateway that has sockets to the replicas of these names."""
+        return self._served.offer(known)
+
+    async def _reply(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
         about(response_id=prompt.request_id)
         tokens = self._waiting.begins(sum(len(message.content) for message in prompt.messages))
         try:
-            with self._calls.one():
-                async with aclosing(self._engine.reply(self._with_defaults(prompt))) as pieces:
-                    async for piece in pieces:
-                        self._waiting.ends(tokens)
-                        tokens = 0
-                        yield piece
+            async with aclosing(self._engine.reply(self._with_defaults(prompt))) as pieces:
+                async for piece in pieces:
+                    self._waiting.ends(tokens)
+                    tokens = 0
+                    yield piece
         finally:
             self._waiting.ends(tokens)
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """Asked by Serve."""
-        return {"waiting_tokens": float(self._waiting.tokens)}
+        """Asked by Serve, which does not see the calls."""
+        return {"calls": self._served.calls.mean(), "waiting_tokens": float(self._waiting.tokens)}
 
     async def ready(self) -> bool:
         return True

@@ -16,13 +16,20 @@ from serve_app.work import Work
 W3C = TraceContextTextMapPropagator()
 
 
-def traced(message: HearingMessage) -> HearingMessage:
-    """With the traceparent of the current span, where it is recorded."""
-    if not isinstance(message, End | Guess) or not trace.get_current_span().get_span_context().trace_flags.sampled:
-        return message
+def traceparent() -> str:
+    """Of the current span, where it is recorded; else nothing."""
+    if not trace.get_current_span().get_span_context().trace_flags.sampled:
+        return ""
     carrier: dict[str, str] = {}
     W3C.inject(carrier)
-    return replace(message, trace=carrier["traceparent"])
+    return carrier["traceparent"]
+
+
+def traced(message: HearingMessage) -> HearingMessage:
+    """With the traceparent of the current span, where it is recorded."""
+    if isinstance(message, End | Guess) and (parent := traceparent()):
+        return replace(message, trace=parent)
+    return message
 
 
 class RecordedEar:

@@ -1,28 +1,35 @@
-"""A Serve handle as an engine: the Protocols of serve_app/engines.py, so that a session cannot tell where its engines run.
+"""A deployment as an engine: the Protocols of serve_app/engines.py, so that a session cannot tell where its engines run.
 
-All calls go by value, because a streamed item by reference costs twice as much. All waiting has an end, because a cut link makes no error.
-What Ray raises becomes one of our errors.
+What is asked seldom goes through the Serve handle; what is heard, written and spoken over sockets (lease.py, call_lines.py), whose replicas
+are found through it. All calls of the handle go by value, because by reference they cost twice as much. All waiting has an end, because a
+cut link makes no error. What Ray raises becomes one of our errors.
 """
 
-from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError, RequestCancelledError
 
+from deployments.call_codecs import REPLIES, SPEECHES
+from deployments.call_frames import Codec, Offer
+from deployments.call_lines import Lines
 from deployments.lease import open_ear, within
 from serve_app.engines import Ear, Prompt, ReplyPiece, Sound, Speech
 from serve_app.errors import EngineBusy, EngineFailed, EngineGone, SparkvoxError
 
 if TYPE_CHECKING:
-    from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
+    from ray.serve.handle import DeploymentHandle
 
-FIRST_S = 30.0
-"""Until the first piece: a long prompt on a slow machine, behind others."""
+Asked = TypeVar("Asked")
+Item = TypeVar("Item")
+
 TRIES = 3
 """Of finding a replica of speech-to-text elsewhere; of two it finds the other one with the second at the latest."""
-NEXT_S = 15.0
-"""Between two pieces."""
+COUNTS_S = 15.0
+OFFERS_S = 2.0
+"""How long replicas are waited for that are to say where their sockets are; one that is behind a cut link holds up the others, until Serve
+knows it for lost."""
 
 
 def translated(error: BaseException) -> Exception:
@@ -45,36 +52,23 @@ def translated(error: BaseException) -> Exception:
     return EngineFailed(f"{type(error).__name__}: {_first_line(error)}")
 
 
-Call = Callable[[], "DeploymentResponseGenerator[Any]"]
-
-
-async def pieces(call: Call, first_s: float = FIRST_S, next_s: float = NEXT_S) -> AsyncIterator[Any]:
-    """The items of a streaming call, which is made when the first is asked for: an iterator that was never begun has nothing to cancel.
-
-    However it ends, the call is cancelled: a response that is only dropped leaves the replica at work.
-    """
-    response = call()
-    wait_s = first_s
-    try:
-        while True:
-            try:
-                piece = await within(wait_s, response.__anext__())
-            except StopAsyncIteration:
-                return
-            except Exception as error:
-                raise translated(error) from error
-            yield piece
-            wait_s = next_s
-    finally:
-        response.cancel()
-
-
 async def answer(response: Any, within_s: float) -> Any:
     """The result of a unary call."""
     try:
         return await within(within_s, response)
     except Exception as error:
         raise translated(error) from error
+
+
+def lines(handle: "DeploymentHandle[Any]", codec: Codec[Asked, Item]) -> Lines[Asked, Item]:
+    """Sockets to its replicas. The nearer ones are those on this process's node."""
+    import ray
+
+    async def offers(known: tuple[str, ...]) -> list[Offer]:
+        answers = await answer(handle.broadcast("offer", known).results_async(return_exceptions=True), OFFERS_S)
+        return [one for one in answers if isinstance(one, Offer)]
+
+    return Lines(offers, codec, ray.get_runtime_context().get_node_id())
 
 
 def near(handle: "DeploymentHandle[Any]") -> "DeploymentHandle[Any]":
@@ -110,7 +104,7 @@ class RemoteSpeechToText:
 
     async def counts(self) -> dict[str, int]:
         """Of all replicas together; one that has just died holds nothing."""
-        answers = await answer(self._handle.broadcast("counts").results_async(return_exceptions=True), NEXT_S)
+        answers = await answer(self._handle.broadcast("counts").results_async(return_exceptions=True), COUNTS_S)
         every: list[dict[str, int]] = [one for one in answers if not isinstance(one, BaseException)]
         return {name: sum(counts[name] for counts in every) for name in ("sessions", "utterances")}
 
@@ -118,14 +112,18 @@ class RemoteSpeechToText:
 class RemoteLanguageModel:
     def __init__(self, handle: "DeploymentHandle[Any]", warm_s: float) -> None:
         self._handle = handle.options(_by_reference=False)
-        self._stream = handle.options(stream=True, _by_reference=False)
+        self._lines = lines(self._handle, REPLIES)
         self._warm_s = warm_s
 
     async def warm(self) -> None:
         await answer(self._handle.ready.remote(), self._warm_s)
+        await self._lines.open()
 
     def reply(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
-        return pieces(lambda: self._stream.reply.remote(prompt))
+        return self._lines.call(prompt)
+
+    async def close(self) -> None:
+        await self._lines.close()
 
 
 class RemoteTextToSpeech:
@@ -134,15 +132,19 @@ class RemoteTextToSpeech:
 
     def __init__(self, handle: "DeploymentHandle[Any]", warm_s: float) -> None:
         self._handle = handle.options(_by_reference=False)
-        self._stream = handle.options(stream=True, _by_reference=False)
+        self._lines = lines(self._handle, SPEECHES)
         self._warm_s = warm_s
 
     async def warm(self) -> None:
         """Learns the engine's rate and voices: before it there are none."""
         self.sample_rate, self.voices = await answer(self._handle.ready.remote(), self._warm_s)
+        await self._lines.open()
 
     def speak(self, speech: Speech) -> AsyncIterator[Sound]:
-        return pieces(lambda: self._stream.speak.remote(speech))
+        return self._lines.call(speech)
+
+    async def close(self) -> None:
+        await self._lines.close()
 
 
 def _first_line(error: BaseException) -> str:

@@ -108,8 +108,8 @@ class Outgoing:
         self._frames: list[bytes] = []
         self._unsent_bytes = 0
         self._some = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
+        self._room, self._none = asyncio.Event(), asyncio.Event()
+        self._count(0)
 
     def put(self, frame: bytes) -> None:
         """Never waits. Raises `EngineGone` where so much waits that nobody can be reading."""
@@ -124,6 +124,10 @@ class Outgoing:
         if not self._room.is_set():
             await self._room.wait()
 
+    async def sent(self) -> None:
+        """Until nothing waits."""
+        await self._none.wait()
+
     async def write(self, send: Callable[[list[bytes]], Awaitable[None]]) -> None:
         """Without end: all that waits, again and again."""
         while True:
@@ -135,10 +139,8 @@ class Outgoing:
 
     def _count(self, more: int) -> None:
         self._unsent_bytes += more
-        if self._unsent_bytes > ROOM_BYTES:
-            self._room.clear()
-        else:
-            self._room.set()
+        for event, true in ((self._room, self._unsent_bytes <= ROOM_BYTES), (self._none, not self._unsent_bytes)):
+            event.set() if true else event.clear()
 
 
 def _token(request: Request | None) -> str:

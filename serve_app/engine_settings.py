@@ -33,7 +33,7 @@ class Placement(EngineChoice):
     num_gpus: float | None = Field(None, ge=0)
     """The part of a node's GPU, and so of its memory, that one replica has. None: what the memory plan gives it (`sparkvox plan`)."""
     max_ongoing: int = Field(64, ge=1)
-    """Requests at once in one replica."""
+    """Requests that the engine of one replica has at once; others wait for their turn there."""
     bundles: tuple[dict[str, float], ...] = ()
     """A placement group for one replica whose engine has parts on several nodes: resources of each part, the replica itself in the
     first. Each part goes to another node. A part without GPU is given what the memory plan has for it."""

@@ -52,7 +52,7 @@ def graph(settings: Settings) -> Application:
     settings = planned(settings, plan(settings, memory_bytes(), weights_on_disk(settings.llm.model)))
     access = key_file.access(settings, os.environ)
     weights.fetch(settings)
-    stt = _deployment(SpeechToText, settings.stt, settings, by_sessions(settings.stt.max_sessions), settings.stt.max_sessions + SPARE)
+    stt = _deployment(SpeechToText, settings.stt, settings, by_sessions(settings.stt.max_sessions), settings.stt.max_sessions)
     llm = _deployment(LanguageModel, settings.llm, settings, by_work(settings.llm.max_ongoing / 2, QUEUED_TOKENS))
     tts = _deployment(TextToSpeech, settings.tts, settings, by_work(settings.tts.max_ongoing / 2))
     common = settings.memory, settings.logs
@@ -112,13 +112,14 @@ def _life(settings: Settings) -> dict[str, Any]:
 
 
 def _deployment(
-    kind: type, placement: Placement, settings: Settings, policy: AutoscalingPolicy, max_ongoing_requests: int | None = None
+    kind: type, placement: Placement, settings: Settings, policy: AutoscalingPolicy, leases: int = 0
 ) -> serve.Deployment:
+    """`leases`: calls that last. What else Serve sees is over at once; replies and speeches it does not see."""
     resources = {"num_cpus": placement.num_cpus, "num_gpus": placement.num_gpus or 0.0, **_where(placement)}
     return serve.deployment(
         kind,
         name=kind.__name__,
-        max_ongoing_requests=max_ongoing_requests or placement.max_ongoing,
+        max_ongoing_requests=leases + SPARE,
         ray_actor_options={**resources, **_environment(settings, SERVICES[kind])},
         logging_config=_logging(settings),
         **_life(settings),
