@@ -30,9 +30,7 @@ def chosen(lines: Sequence[Line[Asked, Item]], node: str) -> Line[Asked, Item] |
 
 
 class Lines(Generic[Asked, Item]):
-    def __init__(
-        self, offers: Callable[[tuple[str, ...]], Awaitable[Sequence[Offer]]], codec: Codec[Asked, Item], node: str
-    ) -> None:
+    def __init__(self, offers: Callable[[tuple[str, ...]], Awaitable[Sequence[Offer]]], codec: Codec[Asked, Item], node: str) -> None:
         """`offers`: of all replicas that are not among the ones that it is given, or some of our errors; `node`: the one that is near."""
         self._offers = offers
         self._codec = codec

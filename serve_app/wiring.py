@@ -111,9 +111,7 @@ def _life(settings: Settings) -> dict[str, Any]:
     return LIFE | {"graceful_shutdown_timeout_s": settings.session.drain_s + REPLACED_S + LIFE["graceful_shutdown_timeout_s"]}
 
 
-def _deployment(
-    kind: type, placement: Placement, settings: Settings, policy: AutoscalingPolicy, leases: int = 0
-) -> serve.Deployment:
+def _deployment(kind: type, placement: Placement, settings: Settings, policy: AutoscalingPolicy, leases: int = 0) -> serve.Deployment:
     """`leases`: calls that last. What else Serve sees is over at once; replies and speeches it does not see."""
     resources = {"num_cpus": placement.num_cpus, "num_gpus": placement.num_gpus or 0.0, **_where(placement)}
     return serve.deployment(

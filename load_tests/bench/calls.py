@@ -28,10 +28,13 @@ from load_tests.about import about
 from load_tests.knee import percentiles
 from serve_app.engines import ChatMessage, Prompt, Speech
 
-TURNS = tuple(ChatMessage(role, f"Something that the {role} said a moment ago, some fifteen words long, about ships.") for role in ("user", "assistant"))
-PROMPT = Prompt((ChatMessage("system", "You are a friendly voice. " * 20), *TURNS * 5, ChatMessage("user", "eight words that the model will say again")))
+SAID = tuple(ChatMessage(role, "Something said a moment ago, some fifteen words long, about a ship.") for role in ("user", "assistant"))
+SYSTEM = ChatMessage("system", "You are a friendly voice. " * 20)
+PROMPT = Prompt((SYSTEM, *SAID * 5, ChatMessage("user", "nine words that the model will now say again")))
 SPEECH = Speech("Eight words that the voice will say now.", "af_heart")
 REST_S = 0.02
+HEAD = "engine  way     at once  first p50    p99  last p50    p99"
+LINE = "{engine:7} {way:7} {at_once:7} {first[p50]:10.2f} {first[p99]:6.2f} {last[p50]:9.2f} {last[p99]:6.2f}"
 ROOM = 128
 
 Ask = Callable[[], AsyncGenerator[Any, None]]
@@ -51,7 +54,7 @@ def main() -> None:
 async def _measured(at_once: Sequence[int], turns: int) -> list[dict[str, Any]]:
     words, voice = FakeLanguageModel(), _voice()
     rows = []
-    _say("engine  way     at once  first p50    p99  last p50    p99")
+    _say(HEAD)
     async with _lines() as (replies, speeches):
         ways: dict[tuple[str, str], Ask] = {
             ("reply", "direct"): lambda: words.reply(PROMPT),  # type: ignore[dict-item,return-value]
@@ -62,7 +65,7 @@ async def _measured(at_once: Sequence[int], turns: int) -> list[dict[str, Any]]:
         for count in at_once:
             for (engine, way), ask in ways.items():
                 rows.append({"engine": engine, "way": way, "at_once": count, **await _row(ask, count, turns)})
-                _say("{engine:7} {way:7} {at_once:7} {first[p50]:10.2f} {first[p99]:6.2f} {last[p50]:9.2f} {last[p99]:6.2f}".format(**rows[-1]))
+                _say(LINE.format(**rows[-1]))
     return rows
 
 

@@ -99,8 +99,14 @@ def test_the_latest_figures_count_and_a_replica_without_any_is_not_taken() -> No
 
 
 def test_queued_tokens_of_all_replicas_count() -> None:
-    metrics = {"waiting_tokens": {"a": series(0, 9000), "b": series(3000)}}
-    ctx = SimpleNamespace(raw_metrics=metrics, running_replicas=["a", "b"], total_num_requests=3)
+    metrics = {"waiting_tokens": {"a": series(0, 9000), "b": series(3000)}, "calls": {"a": series(3)}}
+    ctx = SimpleNamespace(raw_metrics=metrics, running_replicas=["a", "b"], total_num_requests=0)
     assert ByWork(calls=32, tokens=4000)(ctx) == (3, {})
     ctx.raw_metrics = None
-    assert ByWork(calls=1)(ctx) == (3, {})
+    assert ByWork(calls=1)(ctx) == (1, {})
+
+
+def test_calls_of_all_replicas_count_in_the_mean_and_none_of_one_that_is_gone() -> None:
+    metrics = {"calls": {"a": series(0, 8), "b": series(2), "gone": series(100)}}
+    ctx = SimpleNamespace(raw_metrics=metrics, running_replicas=["a", "b"], total_num_requests=0)
+    assert ByWork(calls=2)(ctx) == (3, {})

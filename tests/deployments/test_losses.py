@@ -30,9 +30,9 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def session(parts: Parts) -> AsyncIterator[Line]:
     speech_to_text = RemoteSpeechToText(parts.stt, PATIENCE_S)
-    voice = RemoteTextToSpeech(parts.tts, PATIENCE_S)
+    model, voice = RemoteLanguageModel(parts.llm, PATIENCE_S), RemoteTextToSpeech(parts.tts, PATIENCE_S)
     await voice.warm()
-    engines = Engines(FakeVoiceActivity(), FakeTurnDetector(), speech_to_text, RemoteLanguageModel(parts.llm, PATIENCE_S), voice)
+    engines = Engines(FakeVoiceActivity(), FakeTurnDetector(), speech_to_text, model, voice)
     line = Line()
     driving = asyncio.create_task(drive(line, engines, SessionOptions(SERVED, lead_s=0.2)))
     try:
@@ -41,6 +41,7 @@ async def session(parts: Parts) -> AsyncIterator[Line]:
     finally:
         line.hangs_up()
         await driving
+        await asyncio.gather(model.close(), voice.close())
     await eventually(speech_to_text.counts, NOBODY)
     await eventually(parts.llm.live.remote, 0)
     await eventually(parts.tts.live.remote, 0)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import numpy as np
@@ -16,6 +17,20 @@ from tests.deployments.conftest import FAKE, PATIENCE_S, Parts, eventually
 HELLO = Prompt((ChatMessage("user", "hello there"),))
 SECOND = np.zeros(16_000, np.int16)
 NOBODY = {"sessions": 0, "utterances": 0}
+
+
+@pytest.fixture
+async def language_model(parts: Parts) -> AsyncIterator[RemoteLanguageModel]:
+    remote = RemoteLanguageModel(parts.llm, PATIENCE_S)
+    yield remote
+    await remote.close()
+
+
+@pytest.fixture
+async def text_to_speech(parts: Parts) -> AsyncIterator[RemoteTextToSpeech]:
+    remote = RemoteTextToSpeech(parts.tts, PATIENCE_S)
+    yield remote
+    await remote.close()
 
 
 async def heard(ear: Ear, utterance: str, seconds: int) -> str:
@@ -55,26 +70,26 @@ async def test_a_full_replica_is_busy(parts: Parts) -> None:
     await eventually(speech_to_text.counts, NOBODY)
 
 
-async def test_a_reply_streams_and_ends(parts: Parts) -> None:
-    pieces = [piece async for piece in RemoteLanguageModel(parts.llm, PATIENCE_S).reply(HELLO)]
+async def test_a_reply_streams_and_ends(language_model: RemoteLanguageModel) -> None:
+    pieces = [piece async for piece in language_model.reply(HELLO)]
     assert "".join(piece.text for piece in pieces if isinstance(piece, TextDelta)) == "You said: hello there"
     assert pieces[-1] == ReplyEnd("stop", 2, 4)
 
 
-async def test_closing_a_reply_stops_the_engine(parts: Parts) -> None:
+async def test_closing_a_reply_stops_the_engine(parts: Parts, language_model: RemoteLanguageModel) -> None:
     await parts.llm.hold_after.remote(1)
-    async with aclosing(RemoteLanguageModel(parts.llm, PATIENCE_S).reply(HELLO)) as reply:
+    async with aclosing(language_model.reply(HELLO)) as reply:
         assert await anext(reply) == TextDelta("You")
         assert await parts.llm.live.remote() == 1
     await eventually(parts.llm.live.remote, 0)
     await parts.llm.let_go.remote()
 
 
-async def test_cancelling_the_reader_of_a_reply_stops_the_engine(parts: Parts) -> None:
+async def test_cancelling_the_reader_of_a_reply_stops_the_engine(parts: Parts, language_model: RemoteLanguageModel) -> None:
     await parts.llm.hold_after.remote(0)
 
     async def read() -> None:
-        async with aclosing(RemoteLanguageModel(parts.llm, PATIENCE_S).reply(HELLO)) as reply:
+        async with aclosing(language_model.reply(HELLO)) as reply:
             await anext(reply)
 
     reader = asyncio.create_task(read())
@@ -85,23 +100,22 @@ async def test_cancelling_the_reader_of_a_reply_stops_the_engine(parts: Parts) -
     await parts.llm.let_go.remote()
 
 
-async def test_the_engines_own_errors_come_through(parts: Parts) -> None:
+async def test_the_engines_own_errors_come_through(language_model: RemoteLanguageModel, text_to_speech: RemoteTextToSpeech) -> None:
     long = Prompt((ChatMessage("user", "word " * 5000),))
     with pytest.raises(PromptTooLong, match="5000 tokens"):
-        await anext(RemoteLanguageModel(parts.llm, PATIENCE_S).reply(long))
+        await anext(language_model.reply(long))
     with pytest.raises(UnknownVoice, match="nobody"):
-        await anext(RemoteTextToSpeech(parts.tts, PATIENCE_S).speak(Speech("hello", "nobody")))
+        await anext(text_to_speech.speak(Speech("hello", "nobody")))
 
 
-async def test_an_error_in_the_middle_of_a_speech_comes_through(parts: Parts) -> None:
+async def test_an_error_in_the_middle_of_a_speech_comes_through(parts: Parts, text_to_speech: RemoteTextToSpeech) -> None:
     await parts.tts.fail_with.remote("no breath")
     with pytest.raises(EngineFailed, match="no breath"):
-        _ = [sound async for sound in RemoteTextToSpeech(parts.tts, PATIENCE_S).speak(Speech("hello there", "af_heart"))]
+        _ = [sound async for sound in text_to_speech.speak(Speech("hello there", "af_heart"))]
     await parts.tts.fail_with.remote(None)
 
 
-async def test_speech_has_the_engines_rate_voices_and_samples(parts: Parts) -> None:
-    text_to_speech = RemoteTextToSpeech(parts.tts, PATIENCE_S)
+async def test_speech_has_the_engines_rate_voices_and_samples(text_to_speech: RemoteTextToSpeech) -> None:
     await text_to_speech.warm()
     assert (text_to_speech.sample_rate, text_to_speech.voices) == (24_000, ("af_heart", "af_bella"))
     sounds = [sound async for sound in text_to_speech.speak(Speech("hello there", "af_heart"))]
@@ -109,9 +123,9 @@ async def test_speech_has_the_engines_rate_voices_and_samples(parts: Parts) -> N
     assert {sound.pcm.dtype for sound in sounds} == {np.dtype(np.int16)}
 
 
-async def test_closing_a_speech_stops_the_engine(parts: Parts) -> None:
+async def test_closing_a_speech_stops_the_engine(parts: Parts, text_to_speech: RemoteTextToSpeech) -> None:
     await parts.tts.hold_after.remote(1)
-    async with aclosing(RemoteTextToSpeech(parts.tts, PATIENCE_S).speak(Speech("hello there", "af_heart"))) as speech:
+    async with aclosing(text_to_speech.speak(Speech("hello there", "af_heart"))) as speech:
         await anext(speech)
         assert await parts.tts.live.remote() == 1
     await eventually(parts.tts.live.remote, 0)
@@ -142,11 +156,15 @@ async def test_a_killed_replica_is_noticed_and_the_next_session_gets_another(par
     await eventually(opens, True)
 
 
-async def test_a_reply_of_a_killed_replica_ends_with_an_error(parts: Parts) -> None:
+async def test_a_reply_of_a_killed_replica_ends_with_an_error_and_the_next_one_is_written_by_another(
+    parts: Parts, language_model: RemoteLanguageModel
+) -> None:
     await parts.llm.hold_after.remote(0)
-    async with aclosing(RemoteLanguageModel(parts.llm, PATIENCE_S).reply(HELLO)) as reply:
+    async with aclosing(language_model.reply(HELLO)) as reply:
         first = asyncio.create_task(anext(reply))
         await eventually(parts.llm.live.remote, 1)
         os.kill(await parts.llm.pid.remote(), signal.SIGKILL)
-        with pytest.raises(EngineGone):
+        with pytest.raises(EngineGone, match="the language model was lost"):
             await first
+    async with aclosing(language_model.reply(HELLO)) as reply:
+        assert await anext(reply) == TextDelta("You")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from deployments.figures import Waiting
+from deployments.remote import RemoteLanguageModel
 from serve_app import wiring
 from serve_app.core.language import ChatMessage, Prompt
 from serve_app.settings import Settings
@@ -148,15 +149,17 @@ async def test_prompts_that_wait_bring_another_language_model_and_it_goes_when_t
     quick = AutoscalingConfig(min_replicas=1, max_replicas=2, policy=by_work(64, QUEUED_TOKENS), **QUICK)
     deployment = serve.deployment(WatchedLanguageModel, ray_actor_options={"num_cpus": 0.05}, autoscaling_config=quick)
     handle: Any = serve.run(deployment.bind(FAKE.llm), name="Waiting", route_prefix=None)
+    language_model = RemoteLanguageModel(handle, LOADED_S)
     try:
         await handle.hold_after.remote(0)
         prompt = Prompt((ChatMessage("user", "x" * Waiting.CHARACTERS * QUEUED_TOKENS),))
-        answer = asyncio.create_task(all_of(handle.options(stream=True).reply.remote(prompt)))
+        answer = asyncio.create_task(all_of(language_model.reply(prompt)))
         await settles(lambda: running("Waiting"), {"WatchedLanguageModel": 2})
         await handle.broadcast("let_go").results_async()
         assert await answer
         await settles(lambda: running("Waiting"), {"WatchedLanguageModel": 1})
     finally:
+        await language_model.close()
         serve.delete("Waiting")
 
 

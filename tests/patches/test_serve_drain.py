@@ -1,5 +1,6 @@
 """Fails when the patch is not needed any more: then delete patches/serve_drain.py and use Serve's own hook."""
 
+import asyncio
 import inspect
 
 import pytest
@@ -35,6 +36,22 @@ def test_the_patch_tells_before_serve_begins(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(StopIteration):
         coroutine.send(None)
     assert happened == ["told", "serve"]
+
+
+async def test_serve_waits_for_what_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    happened = []
+
+    async def begins(self: object) -> None:
+        happened.append("serve")
+
+    async def ends_its_calls() -> None:
+        await asyncio.sleep(0)
+        happened.append("calls over")
+
+    monkeypatch.setattr(replica.Replica, "_perform_graceful_shutdown", begins)
+    serve_drain.on_shutdown(ends_its_calls)
+    await replica.Replica._perform_graceful_shutdown(object())
+    assert happened == ["calls over", "serve"]
 
 
 def test_servers_started_later_have_patient_sockets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """How a trace comes to other processes, and what decides whether there is one."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 
 import numpy as np
@@ -11,16 +12,19 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags, Tracer
 
 from deployments import recognitions
+from deployments.engines.fake import FakeLanguageModel
 from deployments.recognitions import RecordedEar, traced
 from deployments.tracing import UNRECORDED, Tracing, synthesis
 from serve_app.engines import Audio, Begin, Drop, End, Failed, Final, Guess, Guessed, HearingMessage, HearingResult, Sound, Speech
-from serve_app.errors import EngineGone, SettingsError
+from serve_app.errors import EngineFailed, EngineGone, SettingsError
 from serve_app.serving import needed
 from serve_app.session_options import SessionOptions, as_it_is
 from serve_app.settings import Settings
 from serve_app.trace.export import environment
 from serve_app.trace.turns import within
 from serve_app.work import Work
+from tests.deployments.calling import HELLO, all_of, lines_to, serving, value
+from tests.deployments.conftest import eventually
 from tests.session.line import SERVED, House
 
 CALLER = NonRecordingSpan(SpanContext(0xABC, 0xDEF, is_remote=True, trace_flags=TraceFlags(1)))
@@ -119,6 +123,42 @@ async def test_speech_to_text_says_how_long_an_utterance_waited_and_was_worked_o
     assert first.work.step_s > 0 and first.work.batch == 1
     assert first.work.queue_s > 0 and second.work.queue_s > 0, "each waits for its step to begin"
     await ear.close()
+
+
+# --- calls of the language model and of text-to-speech -----------------------------------------------------------------------------------
+
+
+async def test_a_call_has_a_span_in_the_replica_within_that_of_the_gateway(tracer: Tracer, exporter: InMemorySpanExporter) -> None:
+    async with serving() as server, lines_to(server) as lines:
+        with within(CALLER):
+            await all_of(lines.call(HELLO))
+    (span,) = exporter.get_finished_spans()
+    assert span.name == "reply" and "sparkvox.queue_s" in (span.attributes or {})
+    assert span.parent is not None and (span.parent.trace_id, span.parent.span_id) == (0xABC, 0xDEF)
+
+
+async def test_a_call_that_is_not_recorded_has_none(tracer: Tracer, exporter: InMemorySpanExporter) -> None:
+    async with serving() as server, lines_to(server) as lines:
+        await all_of(lines.call(HELLO))
+        with within(UNRECORDED):
+            await all_of(lines.call(HELLO))
+    assert not exporter.get_finished_spans()
+
+
+async def test_calls_that_fail_or_are_stopped_say_so_in_their_spans(tracer: Tracer, exporter: InMemorySpanExporter) -> None:
+    engine = FakeLanguageModel([EngineFailed("no words")])
+    async with serving(engine) as server, lines_to(server) as lines:
+        with within(CALLER):
+            with pytest.raises(EngineFailed):
+                await all_of(lines.call(HELLO))
+            engine.gate.clear()
+            unwanted = asyncio.create_task(all_of(lines.call(HELLO)))
+            await eventually(value(lambda: engine.live), 1)
+            unwanted.cancel()
+            await eventually(value(lambda: len(exporter.get_finished_spans())), 2)
+    failed, stopped = exporter.get_finished_spans()
+    assert failed.status.status_code is StatusCode.ERROR
+    assert stopped.status.status_code is StatusCode.UNSET and (stopped.attributes or {})["sparkvox.stopped"] is True
 
 
 # --- speech -----------------------------------------------------------------------------------------------------------------------------

@@ -52,10 +52,11 @@ async def test_sessions_stay_on_their_node_until_it_is_full_and_then_go_to_the_o
 
 
 async def test_speech_is_made_on_the_same_node(tts: Any, nodes: Nodes) -> None:
-    speaker = RemoteTextToSpeech(near(elsewhere(tts)), PATIENCE_S)
+    speaker = RemoteTextToSpeech(tts, PATIENCE_S)
     await speaker.warm()
     await tts.broadcast("spoken").results_async()  # each has said something before it was ready
     for _ in range(6):
         _ = [sound async for sound in speaker.speak(Speech("Hello.", "af_heart"))]
     spoken = {node_id: number for node_id, number in await tts.broadcast("spoken").results_async()}
     assert spoken == {nodes.head: 6, nodes.other: 0}
+    await speaker.close()
