@@ -2,6 +2,7 @@
 little-endian)."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import orjson
@@ -15,7 +16,7 @@ LENGTH_BYTES = 4
 _PROMPT: TypeAdapter[Prompt] = TypeAdapter(Prompt)
 _SPEECH: TypeAdapter[Speech] = TypeAdapter(Speech)
 _WORDS: TypeAdapter[tuple[Word, ...]] = TypeAdapter(tuple[Word, ...])
-_PIECES = {kind.__name__: TypeAdapter(kind) for kind in (ToolCallDelta, ReplyEnd)}
+_PIECES: dict[str, TypeAdapter[Any]] = {kind.__name__: TypeAdapter(kind) for kind in (ToolCallDelta, ReplyEnd)}
 _TEXT, _OTHER = b"t", b"o"
 _json = partial(orjson.dumps, option=orjson.OPT_SERIALIZE_NUMPY)
 """Times may be NumPy's."""

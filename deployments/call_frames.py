@@ -140,5 +140,6 @@ def of_failure(payload: bytes) -> SparkvoxError:
     """One of our errors, as it was raised; one that is not known here is `EngineFailed`."""
     told = orjson.loads(payload)
     kind = getattr(errors, told["name"], None)
-    known = isinstance(kind, type) and issubclass(kind, SparkvoxError)
-    return kind(*told["args"]) if known else EngineFailed(*told["args"])
+    if isinstance(kind, type) and issubclass(kind, SparkvoxError):
+        return kind(*told["args"])
+    return EngineFailed(*told["args"])
