@@ -13,6 +13,7 @@ from deployments.remote import RemoteLanguageModel, RemoteSpeechToText, RemoteTe
 from serve_app.engines import Audio, Begin, ChatMessage, Ear, End, Final, Prompt, ReplyEnd, Speech, TextDelta
 from serve_app.errors import EngineBusy, EngineFailed, EngineGone, PromptTooLong, UnknownVoice
 from tests.deployments.conftest import FAKE, PATIENCE_S, Parts, eventually
+from tests.deployments.watched import WatchedLanguageModel
 
 HELLO = Prompt((ChatMessage("user", "hello there"),))
 SECOND = np.zeros(16_000, np.int16)
@@ -168,3 +169,19 @@ async def test_a_reply_of_a_killed_replica_ends_with_an_error_and_the_next_one_i
             await first
     async with aclosing(language_model.reply(HELLO)) as reply:
         assert await anext(reply) == TextDelta("You")
+
+
+async def test_a_replica_that_serve_takes_away_writes_its_reply_to_the_end(cluster: int) -> None:
+    """The reply takes longer than Serve waits for a replica without calls (`graceful_shutdown_wait_loop_s`, 2 s)."""
+    from ray import serve
+
+    slow = FAKE.llm.model_copy(update={"options": {"step_s": 0.4}})
+    deployment = serve.deployment(WatchedLanguageModel, ray_actor_options={"num_cpus": 0.05}, graceful_shutdown_timeout_s=PATIENCE_S)
+    handle = serve.run(deployment.bind(slow), name="Leaving", route_prefix=None)
+    language_model, said = RemoteLanguageModel(handle, PATIENCE_S), "one two three four five six seven eight nine ten"
+    async with aclosing(language_model.reply(Prompt((ChatMessage("user", said),)))) as reply:
+        pieces = [await anext(reply)]
+        await asyncio.to_thread(serve.delete, "Leaving", _blocking=False)
+        pieces += [piece async for piece in reply]
+    assert "".join(piece.text for piece in pieces if isinstance(piece, TextDelta)) == f"You said: {said}"
+    await language_model.close()
