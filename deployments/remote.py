@@ -64,9 +64,12 @@ def lines(handle: "DeploymentHandle[Any]", codec: Codec[Asked, Item]) -> Lines[A
     """Sockets to its replicas. The nearer ones are those on this process's node."""
     import ray
 
+    async def told(known: tuple[str, ...]) -> list[Any]:
+        every: list[Any] = await handle.broadcast("offer", known).results_async(return_exceptions=True)
+        return every
+
     async def offers(known: tuple[str, ...]) -> list[Offer]:
-        answers = await answer(handle.broadcast("offer", known).results_async(return_exceptions=True), OFFERS_S)
-        return [one for one in answers if isinstance(one, Offer)]
+        return [one for one in await answer(told(known), OFFERS_S) if isinstance(one, Offer)]
 
     return Lines(offers, codec, ray.get_runtime_context().get_node_id())
 
