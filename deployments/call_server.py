@@ -87,7 +87,7 @@ class CallServer(Generic[Asked, Item]):
         return Offer(self._listener.place(token), self._replica, self._node, self._room)
 
     async def leave(self) -> None:
-        """Takes no new calls, and returns when those that it has are over and all of them was read."""
+        """Takes no new calls, and returns when those that it has are over and were read to the end."""
         self._leaving = True
         for gateway in self._gateways:
             gateway.out.put(frame(Kind.LEAVING))
@@ -100,7 +100,7 @@ class CallServer(Generic[Asked, Item]):
         await self.stop()
 
     async def _talk(self, token: str, connection: ServerConnection) -> None:
-        if self._tokens.pop(token, None) is None:
+        if self._tokens.pop(token, None) is None or self._leaving:  # used by another, or given before it was told to end
             return
         gateway = _Gateway(connection)
         self._gateways.add(gateway)
@@ -158,10 +158,11 @@ class CallServer(Generic[Asked, Item]):
         while True:
             await asyncio.sleep(LOAD_S)
             for gateway in self._gateways:
-                others = self.calls.live - len(gateway.calls)
+                others = sum(len(other.calls) for other in self._gateways if other is not gateway)
                 if others != gateway.told:
                     gateway.told = others
-                    gateway.out.put(frame(Kind.LOAD, 0, others.to_bytes(4, "big")))
+                    with contextlib.suppress(EngineGone):  # it does not read, and will be found out
+                        gateway.out.put(frame(Kind.LOAD, 0, others.to_bytes(4, "big")))
 
 
 async def serving(stream: Callable[[Any], AsyncIterator[Any]], codec: Codec[Any, Any], room: int) -> CallServer[Any, Any]:

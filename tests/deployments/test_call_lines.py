@@ -8,6 +8,7 @@ import pytest
 
 from deployments.call_codecs import REPLIES
 from deployments.call_frames import Offer
+from deployments.call_line import line_to
 from deployments.call_lines import Lines
 from deployments.engines.fake import FakeLanguageModel
 from serve_app.errors import EngineGone
@@ -111,6 +112,24 @@ async def test_a_replica_that_is_taken_away_ends_its_calls_and_gets_no_new_ones(
         assert await reply == ECHO
         async with asyncio.timeout(PATIENCE_S):
             await leaving
+
+
+async def test_a_replica_that_is_taken_away_lets_nobody_in_with_what_it_offered_before() -> None:
+    engine = held()
+    async with serving(engine) as server, lines_to(server) as lines:
+        late = server.offer(())
+        assert late is not None
+        reply = asyncio.create_task(all_of(lines.call(HELLO)))
+        await eventually(value(lambda: engine.live), 1)
+        leaving = asyncio.create_task(server.leave())
+        line = await line_to(late, REPLIES)
+        await line.ended
+        with pytest.raises(EngineGone):
+            await all_of(line.call(HELLO))
+        assert server.offer(()) is None
+        engine.gate.set()
+        assert await reply == ECHO
+        await leaving
 
 
 async def test_a_line_that_was_lost_is_made_again() -> None:
