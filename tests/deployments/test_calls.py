@@ -148,8 +148,9 @@ async def test_a_token_opens_one_socket_only() -> None:
         assert offer is not None
         address, headers = f"ws://{offer.place.host}:{offer.place.port}/", {"Authorization": f"Bearer {offer.place.token}"}
         async with connect(address, additional_headers=headers, subprotocols=[SUBPROTOCOL], proxy=None):  # type: ignore[list-item]
-            with pytest.raises(InvalidStatus):
-                await connect(address, additional_headers=headers, proxy=None)
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(address, additional_headers=headers, subprotocols=[SUBPROTOCOL], proxy=None)  # type: ignore[list-item]
+            assert refused.value.response.status_code == 401
 
 
 async def test_an_offer_that_is_not_taken_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,8 +156,9 @@ async def test_a_token_opens_one_socket_only() -> None:
         assert place is not None
         address, headers = f"ws://{place.host}:{place.port}/", {"Authorization": f"Bearer {place.token}"}
         async with connect(address, additional_headers=headers, subprotocols=[SUBPROTOCOL], proxy=None):  # type: ignore[list-item]
-            with pytest.raises(InvalidStatus):
-                await connect(address, additional_headers=headers, proxy=None)
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(address, additional_headers=headers, subprotocols=[SUBPROTOCOL], proxy=None)  # type: ignore[list-item]
+            assert refused.value.response.status_code == 401
         await lease.aclose()
 
 
