@@ -132,14 +132,16 @@ async def test_a_replica_that_is_taken_away_lets_nobody_in_with_what_it_offered_
         await leaving
 
 
-async def test_a_line_that_was_lost_is_made_again() -> None:
+async def test_a_line_that_was_lost_is_made_again_before_anybody_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deployments.call_lines.AGAIN_S", 10 * PATIENCE_S)
     async with serving() as server, lines_to(server) as lines:
         assert await all_of(lines.call(HELLO)) == ECHO
         (lost,), (gateway,) = [*lines._lines], [*server._gateways]
         gateway.connection.transport.abort()
         await lost.ended
-        assert await all_of(lines.call(HELLO)) == ECHO
+        await eventually(value(lambda: len(lines._lines)), 1)
         assert lost not in lines._lines
+        assert await all_of(lines.call(HELLO)) == ECHO
 
 
 # --- which one takes it -----------------------------------------------------------------------------------------------------------------
