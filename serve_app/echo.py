@@ -108,10 +108,10 @@ class EchoingMicrophone:
         self._loudspeaker.microphone.came(position, self._clock())
 
     def take(self, frame: Pcm, start: int) -> tuple[Pcm, float]:
+        self._recent.push(frame)
         if not self._loudspeaker.audible(start):
             self._lag, self._likely = None, 0
             return frame, self._voice.score(frame)
-        self._recent.push(frame)
         if self._lag is not None and self._loudspeaker.run(start - self._lag) != self._run:
             self._lag, self._likely = None, 0
         if self._lag is not None:
