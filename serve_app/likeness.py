@@ -42,12 +42,12 @@ def _fft_size(samples: int) -> int:
     return power * 3 // 4 if power * 3 // 4 >= samples else power
 
 
-def coherence(heard: Pcm, played: Pcm) -> float:
-    """Magnitude-squared, 0 to 1, the mean over the band of speech with the weight of what is loud; 0 where fewer than `ENOUGH` segments
-    have sound in both. Both int16 [n], n >= 2 * `SEGMENT`."""
+def coherence(heard: Pcm, played: Pcm) -> float | None:
+    """Magnitude-squared, 0 to 1, the mean over the band of speech with the weight of what is loud; None where fewer than `ENOUGH` segments
+    have sound in both, which tells nothing. Both int16 [n], n >= 2 * `SEGMENT`."""
     one, other = _spectra(heard), _spectra(played)
     if _segments(np.abs(one).sum(1) * np.abs(other).sum(1)) < ENOUGH:
-        return 0.0
+        return None
     both = np.sqrt((np.abs(one) ** 2).sum(0) * (np.abs(other) ** 2).sum(0))
     shared = np.abs((one * np.conj(other)).sum(0)) ** 2
     return float((shared / (both + 1.0)).sum() / (both.sum() + 1.0))
