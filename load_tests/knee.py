@@ -16,6 +16,7 @@ from typing import Any
 
 from load_tests.about import about
 from load_tests.picture import Line, chart
+from load_tests.say import say
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 SPAWN_S = 5.0
@@ -28,9 +29,9 @@ def main() -> None:
     steps = []
     for callers in args.callers:
         steps.append(step(args, callers))
-        _say("{callers:4d} callers: wait p50 {p50:.0f} ms, p95 {p95:.0f} ms; {turns} turns, {failed} failed".format(**steps[-1]))
+        say("{callers:4d} callers: wait p50 {p50:.0f} ms, p95 {p95:.0f} ms; {turns} turns, {failed} failed".format(**steps[-1]))
     found = knee(steps, args.slower)
-    _say(f"the knee: {found or 'none'} callers" + ("" if found != args.callers[-1] else " or more"))
+    say(f"the knee: {found or 'none'} callers" + ("" if found != args.callers[-1] else " or more"))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     result = described | {"steps": steps, "knee": found}
     args.out.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
@@ -89,11 +90,6 @@ def _arguments() -> argparse.Namespace:
     args, args.more = parser.parse_known_args()
     args.more = [word for word in args.more if word != "--"]
     return args
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from load_tests.about import about
 from load_tests.knee import locust, turns_of
 from load_tests.memory import Growth, growth, memory_mib
 from load_tests.processes import started_server
+from load_tests.say import say
 from tests.real_server import running
 
 EMPTY_S = 60.0
@@ -74,12 +75,12 @@ def _soaked(args: argparse.Namespace, address: str) -> dict[str, Any]:
     if not ran.stdout.strip():
         sys.exit(f"locust failed: {ran.stderr[-2000:]}")
     turns = turns_of(json.loads(ran.stdout))
-    _say("{turns} turns, {failed} failed; wait p50 {p50:.0f} ms, p95 {p95:.0f} ms".format(**turns))
+    say("{turns} turns, {failed} failed; wait p50 {p50:.0f} ms, p95 {p95:.0f} ms".format(**turns))
     grown = {kind: growth(kind, watch.samples) for kind in sorted({kind for _, sample in watch.samples for kind in sample})}
     for kind, one in grown.items():
-        _say(_line(kind, one))
+        say(_line(kind, one))
     left = _left(address)
-    _say(f"left: {left}")
+    say(f"left: {left}")
     memory = {kind: one for kind, one in grown.items() if one is not None}
     return turns | {"left": left, "memory_mib": memory, "samples": watch.samples, "errors": ran.stderr[-2000:].splitlines()}
 
@@ -112,11 +113,6 @@ def _arguments() -> argparse.Namespace:
     args, args.more = parser.parse_known_args()
     args.more = [word for word in args.more if word != "--"]
     return args
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

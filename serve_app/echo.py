@@ -44,6 +44,8 @@ LIKELY = 0.2
 """Probability of speech from which a frame is looked at."""
 UNSURE_FRAMES = 6
 """Frames of possible speech before what is like nothing that was played is the user's: 0.2 s."""
+EARLY_FRAMES = 16
+"""And up to so many more while too little has been played to tell: half a second of an answer that has just begun."""
 SELDOM = 8
 """Later only each so-many-eth frame is compared: an echo may begin under the user's speech."""
 FORGOTTEN_FRAMES = 10
@@ -103,15 +105,17 @@ class EchoingMicrophone:
         self._run = 0
         self._likely = 0
         self._unlikely = 0
+        self._early = 0
+        """Frames that might have been an echo, when too little had been played to tell."""
 
     def came(self, position: int) -> None:
         self._loudspeaker.microphone.came(position, self._clock())
 
     def take(self, frame: Pcm, start: int) -> tuple[Pcm, float]:
-        if not self._loudspeaker.audible(start):
-            self._lag, self._likely = None, 0
-            return frame, self._voice.score(frame)
         self._recent.push(frame)
+        if not self._loudspeaker.audible(start):
+            self._lag, self._likely, self._early = None, 0, 0
+            return frame, self._voice.score(frame)
         if self._lag is not None and self._loudspeaker.run(start - self._lag) != self._run:
             self._lag, self._likely = None, 0
         if self._lag is not None:
@@ -158,7 +162,10 @@ class EchoingMicrophone:
         known = self._known is not None and abs(lag - self._known) <= KNOWN_WITHIN
         if not agreed or alike < (KNOWN_ALIKE if known else ALIKE):
             return None
-        return lag if coherence(recent, self._loudspeaker.played(begin - lag, len(recent))) >= COHERENT else None
+        coherent = coherence(recent, self._loudspeaker.played(begin - lag, len(recent)))
+        if coherent is None and self._early < EARLY_FRAMES:
+            self._early, self._likely = self._early + 1, self._likely - 1
+        return lag if coherent is not None and coherent >= COHERENT else None
 
 
 def acoustics(

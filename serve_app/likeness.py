@@ -15,6 +15,8 @@ SPEECH_BAND_HZ = (200, 6000)
 NEIGHBOURS = 80
 """Lags that belong to one peak: 5 ms to either side."""
 SEGMENT = 512
+ENOUGH = 8
+"""Segments: half of one is shared with its neighbour, and any two sounds are coherent over a few."""
 
 
 def likeness(heard: Pcm, played: Pcm) -> tuple[int, float]:
@@ -40,12 +42,20 @@ def _fft_size(samples: int) -> int:
     return power * 3 // 4 if power * 3 // 4 >= samples else power
 
 
-def coherence(heard: Pcm, played: Pcm) -> float:
-    """Magnitude-squared, 0 to 1, the mean over the band of speech with the weight of what is loud. Both int16 [n], n >= 2 * `SEGMENT`."""
+def coherence(heard: Pcm, played: Pcm) -> float | None:
+    """Magnitude-squared, 0 to 1, the mean over the band of speech with the weight of what is loud; None where fewer than `ENOUGH` segments
+    have sound in both, which tells nothing. Both int16 [n], n >= 2 * `SEGMENT`."""
     one, other = _spectra(heard), _spectra(played)
+    if _segments(np.abs(one).sum(1) * np.abs(other).sum(1)) < ENOUGH:
+        return None
     both = np.sqrt((np.abs(one) ** 2).sum(0) * (np.abs(other) ** 2).sum(0))
     shared = np.abs((one * np.conj(other)).sum(0)) ** 2
     return float((shared / (both + 1.0)).sum() / (both.sum() + 1.0))
+
+
+def _segments(loudness: np.ndarray) -> float:
+    """How many segments equally loud would be as much (the inverse of the Herfindahl index)."""
+    return float(loudness.sum() ** 2 / (np.square(loudness).sum() + 1.0))
 
 
 def _spectra(pcm: Pcm) -> np.ndarray:

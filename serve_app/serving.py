@@ -109,6 +109,8 @@ def needed(settings: Settings, proxy: str) -> dict[str, str]:
             # A reload of HAProxy, at every change of the replicas, ends older connections after this time.
             "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(longest_s),
             "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(longest_s),
+            # With Serve's leastconn a reload forgets the sessions that there are: a gateway that was full by then got every new call.
+            "RAY_SERVE_HAPROXY_BALANCE_ALGORITHM": "roundrobin",
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
         }
     if settings.logs.format == "json":

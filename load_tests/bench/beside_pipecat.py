@@ -31,6 +31,7 @@ from load_tests.about import about
 from load_tests.bench import language_paths
 from load_tests.bench.spoken_turn import Side, Turn, spoken_turn
 from load_tests.questions import WIRE_RATE, Question, misheard, questions
+from load_tests.say import say
 from serve_app.engines import HEARING_RATE
 from serve_app.settings import LanguageModelSettings
 from tests.real_server import ROOT, free_port, running
@@ -63,8 +64,8 @@ def main() -> None:
 async def _measured(args: argparse.Namespace, url: str, beside: str) -> dict[str, Any]:
     realtime = _realtime(url)
     paths = await language_paths.compared(f"{url}/v1", realtime, MODEL, INSTRUCTIONS, 10, MAX_TOKENS)
-    _say("The language model, ms to the first text and to the end of an answer: " + json.dumps(paths))
-    _say(HEAD)
+    say("The language model, ms to the first text and to the end of an answer: " + json.dumps(paths))
+    say(HEAD)
     rows = []
     for turn_taking in args.turn_taking:
         sides = _sides(realtime, _realtime(beside), turn_taking)
@@ -110,7 +111,7 @@ def _rows(turn_taking: str, turns: dict[str, list[tuple[Question, Turn]]]) -> li
     beside = next(row["wait"]["p50"] for row in rows if row["side"] == BESIDE)
     for row in rows:
         row["ratio"] = round(row["wait"]["p50"] / beside, 3)
-        _say(LINE.format(**row))
+        say(LINE.format(**row))
     return rows
 
 
@@ -199,11 +200,6 @@ def _arguments() -> argparse.Namespace:
     if not PIPECAT.exists():
         parser.error("there is no .pipecat: scripts/setup-pipecat makes it")
     return args
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from load_tests.bench.tones import DENSE, TALK, Rhythm, Talk, endings, sound, st
 from load_tests.knee import percentiles
 from load_tests.light import FRAME_S, Player, appended, line_to, message, spread
 from load_tests.processes import cpu_s, started_server
+from load_tests.say import say
 from tests.real_server import free_port, running
 
 LEAST_S = 30.0
@@ -66,8 +67,8 @@ async def _measured(args: argparse.Namespace, url: str, server: psutil.Process, 
     before = cpu_s(server)
     await asyncio.sleep(IDLE_S)
     idle = (cpu_s(server) - before) / IDLE_S
-    _say(f"Without sessions the server takes {idle:.3f} of a core. In ms; processor seconds for one minute of one session, above that.\n")
-    _say(HEAD)
+    say(f"Without sessions the server takes {idle:.3f} of a core. In ms; processor seconds for one minute of one session, above that.\n")
+    say(HEAD)
     rows = []
     for count in args.sessions:
         round_trips = await _echoed(echo, count)
@@ -75,8 +76,8 @@ async def _measured(args: argparse.Namespace, url: str, server: psutil.Process, 
             row = await _row(args, f"{url}?sparkvox=timings,{mode}", server, count, rhythm)
             cpu_s_a_minute = round(60 * (row["server_cores"] - idle) / count, 2)
             rows.append(row | {"mode": mode, "echo": round_trips, "cpu_s_a_minute": cpu_s_a_minute})
-            _say(LINE.format(**rows[-1]))
-            _say(" " * 10 + "of it " + ", ".join(f"{name} {ms}" for name, ms in row["stages"].items()))
+            say(LINE.format(**rows[-1]))
+            say(" " * 10 + "of it " + ", ".join(f"{name} {ms}" for name, ms in row["stages"].items()))
     return {"idle_cores": round(idle, 3), "rows": rows}
 
 
@@ -102,7 +103,7 @@ async def _row(args: argparse.Namespace, url: str, server: psutil.Process, count
     ends = await asyncio.to_thread(endings, raw, length, silence_s)
     each = [waits(talk, ends, silence_s, rhythm.warm) for talk in talks]
     for problem in [problem for talk in talks for problem in talk.problems][:3]:
-        _say(problem)
+        say(problem)
     return {
         "sessions": count,
         "turn_s": round(rhythm.turn_s, 1),
@@ -192,11 +193,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--pid", type=int, help="its `sparkvox serve`")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ import asyncio
 import json
 import random
 import statistics
-import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from load_tests.about import about
 from load_tests.bench.two_nodes import THINKS_S, WARM_S, measured_row
+from load_tests.say import say
 from load_tests.simulated_engines import Gpu, Model, ModelPace, OneByOne
 from load_tests.simulated_talk import Answer, Node
 from load_tests.virtual_time import for_a_while, now, run
@@ -94,10 +94,10 @@ def main() -> None:
     overhead_s = alone.p50_s - simulated(Paces(), 1, 0.0).p50_s
     paper = simulated(Paces(), args.sessions, overhead_s)
     errors = {name: round(getattr(paper, name) / getattr(real, name) - 1, 3) for name in ("p50_s", "p95_s")}
-    _say(f"the server itself adds {1000 * overhead_s:.0f} ms to one session")
-    _say(f"real      {real.sessions} sessions: p50 {real.p50_s:.3f} s, p95 {real.p95_s:.3f} s, {real.failed} failed")
-    _say(f"simulated {paper.sessions} sessions: p50 {paper.p50_s:.3f} s, p95 {paper.p95_s:.3f} s")
-    _say(f"error of the simulation: p50 {errors['p50_s']:+.1%}, p95 {errors['p95_s']:+.1%}")
+    say(f"the server itself adds {1000 * overhead_s:.0f} ms to one session")
+    say(f"real      {real.sessions} sessions: p50 {real.p50_s:.3f} s, p95 {real.p95_s:.3f} s, {real.failed} failed")
+    say(f"simulated {paper.sessions} sessions: p50 {paper.p50_s:.3f} s, p95 {paper.p95_s:.3f} s")
+    say(f"error of the simulation: p50 {errors['p50_s']:+.1%}, p95 {errors['p95_s']:+.1%}")
     if args.out:
         rows = {"alone": asdict(alone), "real": asdict(real), "simulated": asdict(paper), "errors": errors}
         args.out.write_text(json.dumps(described | {"overhead_s": round(overhead_s, 4)} | rows, indent=2) + "\n")
@@ -109,11 +109,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60.0, help="of talk, besides warming up")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import itertools
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 
 from load_tests.about import about
 from load_tests.knee import percentiles
+from load_tests.say import say
 from load_tests.simulated_engines import Gpu, Model, ModelPace, OneByOne
 from load_tests.simulated_talk import Found, Habits, Node, Serving, Speaker
 from load_tests.virtual_time import for_a_while, run
@@ -166,17 +166,17 @@ def most(rows: Sequence[Row], p95_s: float) -> int:
 def main() -> None:
     args = _arguments()
     described = _about(args)
-    _say("A simulation. What it assumes:\n")
+    say("A simulation. What it assumes:\n")
     for one in ASSUMPTIONS:
-        _say(f"  {one.what:46} {one.value:9.4g} {one.unit:9} {one.source}")
+        say(f"  {one.what:46} {one.value:9.4g} {one.unit:9} {one.source}")
     results = [_result(case, args.minutes, args.p95) for case in CASES]
     if args.out:
         args.out.write_text(json.dumps(described | {"results": results}, indent=2) + "\n")
 
 
 def _result(case: Case, minutes: float, limits_s: Sequence[float]) -> dict[str, Any]:
-    _say(f"\n{case.sparks} Spark{'s' if case.sparks != 'one' else ''}, {case.turns_are} turns, {case.but}")
-    _say("  sessions  turns    p50    p95    p99  stutters  wasted drafts  GPU busy")
+    say(f"\n{case.sparks} Spark{'s' if case.sparks != 'one' else ''}, {case.turns_are} turns, {case.but}")
+    say("  sessions  turns    p50    p95    p99  stutters  wasted drafts  GPU busy")
     rows: dict[int, Row] = {}
 
     def measure(sessions: int) -> Row:
@@ -185,8 +185,8 @@ def _result(case: Case, minutes: float, limits_s: Sequence[float]) -> dict[str, 
     most_at = {str(limit_s): most(carried(measure, limit_s), limit_s) for limit_s in limits_s}
     every = [rows[sessions] for sessions in sorted(rows)]
     for row in every:
-        _say(LINE.format(**asdict(row)))
-    _say("  carried: " + ", ".join(f"{sessions} at {limit_s} s" for limit_s, sessions in most_at.items()))
+        say(LINE.format(**asdict(row)))
+    say("  carried: " + ", ".join(f"{sessions} at {limit_s} s" for limit_s, sessions in most_at.items()))
     return {"sparks": case.sparks, "turns": case.turns_are, "but": case.but, "carried": most_at, "rows": [asdict(row) for row in every]}
 
 
@@ -210,11 +210,6 @@ def _about(args: argparse.Namespace) -> dict[str, Any]:
         "habits": asdict(Habits()),
         "serving": {name: asdict(one) for name, one in SERVING.items()},
     }
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

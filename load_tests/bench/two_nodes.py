@@ -24,6 +24,7 @@ import numpy as np
 from load_tests.about import about
 from load_tests.bench.carried import PERCENTILE, Load, carried, ratio_between, rising
 from load_tests.picture import Line, chart
+from load_tests.say import say
 from tests.cluster.boxes import Cluster, until
 from tests.cluster.callers import Lost, calling
 from tests.cluster.hosts import two_hosts, why_not
@@ -74,12 +75,12 @@ def main() -> None:
     args = _arguments()
     if reason := why_not():
         sys.exit(reason)
-    _say(_paces())
+    say(_paces())
     described = _described()
     rows = [*_measured(1, args.one, args.seconds), *_measured(2, args.two, args.seconds)]
     loads = {f"{n} node{'s' * (n - 1)}": [Load(row.sessions, row.waits_s) for row in rows if row.nodes == n] for n in (1, 2)}
     found = _compared(*loads.values(), args.p95)
-    _say("sessions at a 95th percentile of {p95_s} s: {one_node} and {two_nodes}; ratio {ratio}, 90 % between {between}".format(**found))
+    say("sessions at a 95th percentile of {p95_s} s: {one_node} and {two_nodes}; ratio {ratio}, 90 % between {between}".format(**found))
     if args.out:
         args.out.write_text(json.dumps(described | found | {"rows": [asdict(row) for row in rows]}, indent=2) + "\n")
         drawn = [Line(name, [(load.sessions, p95) for load, p95 in zip(line, rising(line), strict=True)]) for name, line in loads.items()]
@@ -131,7 +132,7 @@ async def measured_row(doors: list[str], sessions: int, seconds: float) -> Row:
     p50, p95 = (round(float(value), 3) for value in np.percentile(waits, (50, PERCENTILE)))
     row = Row(len(doors), sessions, len(waits), failed, p50, p95, tuple(round(wait, 3) for wait in waits))
     said = f"{row.turns:4} turns, p50 {row.p50_s:.2f} s, p95 {row.p95_s:.2f} s, failed {row.failed}"
-    _say(f"{row.nodes} nodes {row.sessions:3} sessions: {said}")
+    say(f"{row.nodes} nodes {row.sessions:3} sessions: {said}")
     return row
 
 
@@ -164,11 +165,6 @@ def _described() -> dict[str, object]:
         "paces": [asdict(pace) for pace in PACES],
         "thinks_s": THINKS_S,
     }
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -105,6 +105,12 @@ class Cluster:
     def pids(self, host: Host, part: str) -> list[int]:
         return [pid for pid, title in host.processes().items() if title.startswith(REPLICA + part)]
 
+    def spare(self, host: Host) -> list[str]:
+        """Processes of which the host has one too many: a replica of each part, and what Ray and Serve have once on each host."""
+        once = (*(REPLICA + part for part in PARTS), "ray::ProxyActor", "raylet", "haproxy", "gcs_server")
+        titles = [title.split()[0].rpartition("/")[2] for title in host.processes().values()]
+        return [name for name in once if sum(title.startswith(name) for title in titles) > 1]
+
     def sockets(self, host: Host) -> list[str]:
         """Open connections of clients to the host, and of gateways to its speech-to-text: what a session holds."""
         every = host.sockets()

@@ -26,10 +26,11 @@ async def eventually(what: Callable[[], Awaitable[bool]], said: str) -> float:
 
 
 async def nothing_is_left(cluster: Cluster, *hosts: Host) -> None:
-    """Of sessions: no place, lease, utterance, call or socket."""
+    """Of sessions no place, lease, utterance, call or socket; of replicas that died or were replaced no process."""
     places = hosts or cluster.hosts.both
     await asyncio.to_thread(until, lambda: not any(any(cluster.counts(host).values()) for host in places), "no session is left")
     await asyncio.to_thread(until, lambda: not any(cluster.sockets(host) for host in places), "no socket is left")
+    await asyncio.to_thread(until, lambda: not any(cluster.spare(host) for host in places), "no process is left over")
 
 
 def test_each_host_has_one_of_each_part(cluster: Cluster, stopwatch: Stopwatch) -> None:

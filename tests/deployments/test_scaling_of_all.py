@@ -103,6 +103,14 @@ class Talker:
         except Lost:
             return None
 
+    async def is_answered(self) -> None:
+        """Raises what ended the talk before: at the latest that nobody took the call."""
+        answered = asyncio.create_task(self.answered.wait())
+        await asyncio.wait((self.talk, answered), return_when=asyncio.FIRST_COMPLETED)
+        answered.cancel()
+        if self.talk.done():
+            self.talk.result()
+
     async def hangs_up(self) -> None:
         """Raises `Lost` where it was lost before."""
         self._enough.set()
@@ -114,8 +122,7 @@ async def called(address: str, gateways: Any, talkers: dict[Talker, float]) -> N
     before = await sessions(gateways)
     talker = Talker(address)
     talkers[talker] = 0.0
-    async with asyncio.timeout(LOADED_S):
-        await talker.answered.wait()
+    await talker.is_answered()
     after = await sessions(gateways)
     (talkers[talker],) = [gateway for gateway, count in after.items() if count > before.get(gateway, 0)]
 

@@ -134,7 +134,7 @@ async def test_an_interruption_stops_the_audio_and_the_next_prompt_holds_only_wh
 @pytest.mark.parametrize(("text", "goes_on"), [("Mm-hm.", True), ("Stop.", False)])
 async def test_a_sign_of_listening_leaves_the_answer_alone_and_a_word_ends_it(text: str, goes_on: bool) -> None:
     house = House(["Count.", text], ["one two three four five six seven eight nine ten " * 4])
-    async with house.session(lead_s=0.3, barge_in_s=0.6) as line:
+    async with house.session(lead_s=0.3, barge_in_s=PATIENCE_S) as line:  # its words decide, not how long it lasts
         line.speaks(1.0, silence_s=0.8)
         await line.gets("response.output_audio.delta")
         heard_before = len(house.recogniser.batches)
