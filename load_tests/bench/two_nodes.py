@@ -27,7 +27,7 @@ from load_tests.picture import Line, chart
 from load_tests.say import say
 from tests.cluster.boxes import Cluster, until
 from tests.cluster.callers import Lost, calling
-from tests.cluster.hosts import two_hosts, why_not
+from tests.cluster.hosts import Host, two_hosts, why_not
 
 THINKS_S = (2.0, 4.0)
 WARM_S = 10.0
@@ -68,6 +68,8 @@ class Row:
     failed: int
     p50_s: float
     p95_s: float
+    placed: tuple[tuple[int, int], ...]
+    """Of each node: sessions at its gateway, and sessions whose audio goes to its speech-to-text."""
     waits_s: tuple[float, ...]
 
 
@@ -116,24 +118,30 @@ def _measured(nodes: int, sessions: Sequence[int], seconds: float) -> list[Row]:
             cluster.start_other()
         used = hosts.both[:nodes]
         until(lambda: all(cluster.has_all_parts(host) for host in used), "all parts are there")
-        doors = [cluster.door(host) for host in used]
-        rows = [asyncio.run(measured_row(doors, count, seconds)) for count in sessions]
+        rows = [asyncio.run(measured_row(cluster, used, count, seconds)) for count in sessions]
         for host in reversed(used):
             cluster.leave(host)
     cluster.bury()
     return rows
 
 
-async def measured_row(doors: list[str], sessions: int, seconds: float) -> Row:
+async def measured_row(cluster: Cluster, used: Sequence[Host], sessions: int, seconds: float) -> Row:
     waits: list[float] = []
+    doors = [cluster.door(host) for host in used]
     ends = time.monotonic() + WARM_S + seconds
     talks = [_talk(doors[n % len(doors)], random.Random(n), ends, seconds, waits) for n in range(sessions)]
-    failed = sum(await asyncio.gather(*talks))
+    placed, *failed = await asyncio.gather(_placed(cluster, used), *talks)
     p50, p95 = (round(float(value), 3) for value in np.percentile(waits, (50, PERCENTILE)))
-    row = Row(len(doors), sessions, len(waits), failed, p50, p95, tuple(round(wait, 3) for wait in waits))
-    said = f"{row.turns:4} turns, p50 {row.p50_s:.2f} s, p95 {row.p95_s:.2f} s, failed {row.failed}"
+    row = Row(len(doors), sessions, len(waits), sum(failed), p50, p95, placed, tuple(round(wait, 3) for wait in waits))
+    said = f"{row.turns:4} turns, p50 {row.p50_s:.2f} s, p95 {row.p95_s:.2f} s, failed {row.failed}, placed {row.placed}"
     say(f"{row.nodes} nodes {row.sessions:3} sessions: {said}")
     return row
+
+
+async def _placed(cluster: Cluster, used: Sequence[Host]) -> tuple[tuple[int, int], ...]:
+    """As soon as all have begun."""
+    await asyncio.sleep(WARM_S)
+    return await asyncio.to_thread(lambda: tuple((cluster.counts(host)["sessions"], cluster.heard_there(host)) for host in used))
 
 
 async def _talk(door: str, chance: random.Random, ends: float, counted_s: float, waits: list[float]) -> int:
