@@ -57,6 +57,19 @@ class Caller:
         await self._send({"type": "conversation.item.create", "item": item})
         await self._send({"type": "response.create"})
 
+    async def asks_on(self, text: str) -> list[str]:
+        """One written turn after the other until the connection is gone: the status of each response that began, "lost" where that is all
+        that was heard of it."""
+        statuses: list[str] = []
+        while True:
+            try:
+                await self.asks(text)
+                await self.gets("response.created")
+                statuses.append("lost")
+                statuses[-1] = str((await self.gets("response.done"))["response"]["status"])
+            except Lost:
+                return statuses
+
     async def gets(self, kind: str) -> dict[str, Any]:
         """The next event of that kind. Raises `Lost`."""
         return (await self._until(kind))[-1]

@@ -107,6 +107,17 @@ async def test_a_killed_gateway_takes_only_its_own_sessions(whole: Cluster, stop
     await nothing_is_left(whole, whole.a)
 
 
+async def test_a_session_goes_on_though_a_replica_that_kept_it_was_killed(whole: Cluster, stopwatch: Stopwatch) -> None:
+    """On its own host; the other one has what was said before, and what is said after."""
+    async with calling(whole.gateway(whole.b)) as there:
+        await is_told_a_secret(there)
+        assert whole.b.kill("ServeReplica:sparkvox:Sessions") == 1
+        stopwatch.note("Sessions killed: its host's session speaks again", await until_it_speaks(there))
+    stopwatch.note("Sessions killed: that session goes on at the other host", await goes_on(whole, there))
+    await asyncio.to_thread(until, whole.is_whole, "it is there again")
+    await nothing_is_left(whole)
+
+
 async def test_a_blip_of_the_link_ends_no_session(whole: Cluster) -> None:
     async with calling(whole.gateway(whole.a)) as here, calling(whole.gateway(whole.b)) as there:
         whole.hosts.cut()
@@ -200,12 +211,14 @@ async def test_a_head_that_ended_and_begins_anew_has_the_other_host_back_soon(wh
     await nothing_is_left(whole)
 
 
-async def test_a_host_that_leaves_sends_its_sessions_to_the_other_and_leaves_nothing(whole: Cluster, stopwatch: Stopwatch) -> None:
+async def test_a_host_that_leaves_ends_its_answers_sends_its_sessions_on_and_leaves_nothing(whole: Cluster, stopwatch: Stopwatch) -> None:
     async with calling(whole.gateway(whole.a)) as here, calling(whole.gateway(whole.b)) as there:
         assert await here.says() == "completed"
         await is_told_a_secret(there)
+        answers = asyncio.create_task(there.asks_on("and on " * 20))
         began = time.monotonic()
         leaving = asyncio.create_task(asyncio.to_thread(whole.leave, whole.b))
+        assert set(await answers) == {"completed"}
         assert await there.ended() == 1012
         stopwatch.note("leave: its session is told", time.monotonic() - began)
         stopwatch.note("leave: its session goes on at the other host", await goes_on(whole, there))
