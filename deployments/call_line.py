@@ -25,7 +25,7 @@ from deployments.call_frames import (
     of_failure,
 )
 from deployments.recognitions import traceparent
-from deployments.sockets import Outgoing, connected
+from deployments.sockets import Outgoing, connected, deliver, hang_up
 from serve_app.errors import EngineFailed, EngineGone
 from serve_app.streams import first_of
 
@@ -86,7 +86,7 @@ class Line(Generic[Asked, Item]):
         self.ended.cancel()
         await asyncio.gather(self.ended, return_exceptions=True)
         self._lose("it was closed")
-        await self._connection.close()
+        await hang_up(self._connection)
 
     def _put(self, one: bytes) -> None:
         if self._lost is not None:
@@ -118,14 +118,14 @@ class Line(Generic[Asked, Item]):
         try:
             await first_of(self._read(), self._out.write(self._send))
             self._lose("it ended the connection")
-        except (ConnectionClosed, BadFrame) as error:
+        except (ConnectionClosed, BadFrame, EngineGone) as error:
             self._lose(str(error))
         finally:
-            await self._connection.close()
+            await hang_up(self._connection)
 
     async def _send(self, every: list[bytes]) -> None:
         for message in joined(every):
-            await self._connection.send(message)
+            await deliver(self._connection, message)
 
     async def _read(self) -> None:
         async for message in self._connection:

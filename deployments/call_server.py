@@ -17,7 +17,7 @@ from websockets.frames import CloseCode
 from deployments.call_frames import SUBPROTOCOL, Asked, Codec, Frame, Item, Kind, Offer, failure, frame, frames, joined, of_call
 from deployments.call_spans import called
 from deployments.figures import Calls
-from deployments.sockets import SILENCE_S, Listener, Outgoing
+from deployments.sockets import SILENCE_S, Listener, Outgoing, deliver, hang_up
 from serve_app.errors import EngineFailed, EngineGone, SparkvoxError
 from serve_app.streams import closable, first_of
 
@@ -41,7 +41,7 @@ class _Gateway:
 
     async def send(self, every: list[bytes]) -> None:
         for message in joined(every):
-            await self.connection.send(message)
+            await deliver(self.connection, message)
 
 
 class CallServer(Generic[Asked, Item]):
@@ -105,7 +105,7 @@ class CallServer(Generic[Asked, Item]):
         gateway = _Gateway(connection)
         self._gateways.add(gateway)
         try:
-            with contextlib.suppress(ConnectionClosed):
+            with contextlib.suppress(ConnectionClosed, EngineGone):
                 await first_of(self._read(gateway), gateway.out.write(gateway.send))
         finally:
             self._gateways.discard(gateway)
@@ -113,7 +113,7 @@ class CallServer(Generic[Asked, Item]):
             for task in unwanted:
                 task.cancel()
             await asyncio.gather(*unwanted, return_exceptions=True)
-            await connection.close(CloseCode.GOING_AWAY)
+            await hang_up(connection, CloseCode.GOING_AWAY)
 
     async def _read(self, gateway: _Gateway) -> None:
         async for message in gateway.connection:

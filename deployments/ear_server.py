@@ -12,9 +12,9 @@ from websockets.frames import CloseCode
 
 from deployments.ear_frames import SUBPROTOCOL, decode, encode
 from deployments.recognitions import RecordedEar
-from deployments.sockets import Listener, Place
+from deployments.sockets import Listener, Place, deliver, hang_up
 from serve_app.engines import Begin, Drop, Ear, Failed, Final, SpeechToText
-from serve_app.errors import EngineBusy
+from serve_app.errors import EngineBusy, EngineGone
 from serve_app.streams import first_of
 
 ALIVE_S = 1.0
@@ -78,12 +78,12 @@ class EarServer:
         held.talk = asyncio.current_task()
         ear = RecordedEar(await self._speech_to_text.open(held.session_id), held.session_id)
         try:
-            with contextlib.suppress(ConnectionClosed):
+            with contextlib.suppress(ConnectionClosed, EngineGone):
                 await first_of(_read(connection, ear, held), _write(connection, ear, held))
         finally:
             held.utterances.clear()
             await ear.close()
-            await connection.close(CloseCode.GOING_AWAY)  # websockets leaves it open when the handler is cancelled
+            await hang_up(connection, CloseCode.GOING_AWAY)  # websockets leaves it open when the handler is cancelled
 
 
 async def _read(connection: ServerConnection, ear: Ear, held: _Held) -> None:
@@ -101,4 +101,4 @@ async def _write(connection: ServerConnection, ear: Ear, held: _Held) -> None:
     async for result in ear.results():
         if isinstance(result, Final | Failed):
             held.utterances.discard(result.utterance)
-        await connection.send(encode(result))
+        await deliver(connection, encode(result))

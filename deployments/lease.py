@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection
 
 from deployments.ear_frames import SUBPROTOCOL, decode, encode
 from deployments.recognitions import traced
-from deployments.sockets import SILENCE_S, Outgoing, connected
+from deployments.sockets import SILENCE_S, Outgoing, connected, deliver, hang_up
 from serve_app.engines import HearingMessage, HearingResult
 from serve_app.errors import EngineGone
 
@@ -105,11 +105,11 @@ class LeasedEar:
 
     async def _release(self) -> None:
         self._lease.cancel()  # dropping the response would leave the call running in the replica
-        await self._connection.close()
+        await hang_up(self._connection)
 
     async def _send(self, frames: list[bytes]) -> None:
         for frame in frames:
-            await self._connection.send(frame)
+            await deliver(self._connection, frame)
 
     async def _read(self) -> None:
         async for frame in self._connection:

@@ -2,7 +2,8 @@
 and of the engines' calls (call_line.py) have in common.
 
 Each is a websocket straight to a replica. A port is open to the network, so nothing is answered without a token; a replica gives one to
-whoever asks it through Serve, and it opens one socket, once. Both ends ping: a cut link makes no error by itself.
+whoever asks it through Serve, and it opens one socket, once. Both ends ping: a cut link makes no error by itself. A ping waits behind what
+was not taken (websockets 16.1), as does a goodbye, both without end: so sending and closing have ends of their own here.
 """
 
 import asyncio
@@ -11,8 +12,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.connection import Connection
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import WebSocketException
+from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
@@ -54,6 +57,24 @@ async def connected(place: Place, subprotocol: str, whose: str) -> ClientConnect
         )
     except (OSError, WebSocketException, TimeoutError) as error:
         raise EngineGone(f"the socket of {whose} at {place.host}:{place.port} cannot be reached: {error}") from error
+
+
+async def deliver(connection: Connection, message: bytes) -> None:
+    """Raises `EngineGone` where it is not taken, and websockets' `ConnectionClosed`."""
+    try:
+        async with asyncio.timeout(SILENCE_S):
+            await connection.send(message)
+    except TimeoutError:
+        raise EngineGone("the other end does not read") from None
+
+
+async def hang_up(connection: Connection, code: CloseCode = CloseCode.NORMAL_CLOSURE) -> None:
+    """With a goodbye where the other end takes one."""
+    try:
+        async with asyncio.timeout(2 * CLOSE_S):
+            await connection.close(code)
+    except TimeoutError:
+        connection.transport.abort()
 
 
 class Listener:

@@ -1,0 +1,91 @@
+"""One end of a socket does not read: a process that was stopped, or a link that was cut while much was under way. Pings wait behind what is
+not taken, so that they do not tell."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from websockets.asyncio.connection import Connection
+
+from deployments.sockets import MAX_MESSAGE_BYTES
+from serve_app.engines import ChatMessage, Prompt, TextDelta
+from serve_app.errors import EngineGone
+from tests.deployments.calling import HELLO, Server, all_of, held, lines_to, one_line, serving, value
+from tests.deployments.conftest import PATIENCE_S, eventually
+
+LONG = Prompt((ChatMessage("user", "x" * (MAX_MESSAGE_BYTES - 1024)),))
+"""More than the kernel takes of what is not read."""
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deployments.sockets.SILENCE_S", 0.3)
+    monkeypatch.setattr("deployments.sockets.CLOSE_S", 0.1)
+
+
+class Flood:
+    """An engine that writes for as long as somebody listens, and then an echo."""
+
+    def __init__(self) -> None:
+        self.live = 0
+
+    async def reply(self, prompt: Prompt) -> AsyncIterator[TextDelta]:
+        self.live += 1
+        try:
+            while prompt != HELLO:
+                yield TextDelta("x" * 100_000)
+            yield TextDelta("hello")
+        finally:
+            self.live -= 1
+
+
+def freezes(connection: Connection) -> None:
+    """As the process behind it would: it neither reads nor pings."""
+    assert connection.keepalive_task is not None
+    connection.keepalive_task.cancel()
+    connection.transport.pause_reading()
+
+
+def freeze(server: Server) -> None:
+    for gateway in server._gateways:
+        freezes(gateway.connection)
+
+
+async def test_a_gateway_that_does_not_read_gives_its_place_in_the_engine_to_others() -> None:
+    engine = Flood()
+    async with serving(engine, room=1) as server, one_line(server) as line:
+        flooded = asyncio.create_task(all_of(line.call(Prompt(()))))
+        await eventually(value(lambda: engine.live), 1)
+        freezes(line._connection)
+        async with lines_to(server) as lines, asyncio.timeout(PATIENCE_S):
+            assert await all_of(lines.call(HELLO)) == [TextDelta("hello")]
+        await eventually(value(lambda: (engine.live, len(server._gateways))), (0, 0))
+        line._connection.transport.resume_reading()
+        with pytest.raises(EngineGone):
+            await flooded
+
+
+async def test_a_replica_that_does_not_read_is_lost_and_found_again() -> None:
+    async with serving(held()) as server, lines_to(server) as lines:
+        await lines.open()
+        (stalled,) = lines._lines
+        freeze(server)
+        reply = asyncio.create_task(all_of(lines.call(LONG)))
+        async with asyncio.timeout(PATIENCE_S):
+            with pytest.raises(EngineGone):
+                await reply
+        await eventually(value(lambda: [line is stalled for line in lines._lines]), [False])
+
+
+async def test_a_gateway_ends_though_a_replica_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(held()) as server, lines_to(server) as lines:
+        await lines.open()
+        (line,) = lines._lines
+        freeze(server)
+        monkeypatch.setattr("deployments.sockets.SILENCE_S", 2 * PATIENCE_S)
+        reply = asyncio.create_task(all_of(lines.call(LONG)))
+        await eventually(value(lambda: len(line._connection.drain_waiters)), 2)  # the prompt, and a ping or what it ends with
+        async with asyncio.timeout(PATIENCE_S):
+            await lines.close()
+            with pytest.raises(EngineGone):
+                await reply
