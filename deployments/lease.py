@@ -35,7 +35,8 @@ async def within(seconds: float, call: Awaitable[T]) -> T:
     """The result of a call through a handle. Raises `TimeoutError`, or `EngineGone` when it was cancelled by the other side: Serve raises
     `CancelledError` for that too, and whoever awaits would take it for his own end."""
     try:
-        return await asyncio.wait_for(call, seconds)
+        async with asyncio.timeout(seconds):
+            return await call
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is not None and task.cancelling():

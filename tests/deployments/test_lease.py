@@ -14,12 +14,12 @@ from websockets.exceptions import InvalidStatus
 from deployments.ear_frames import SUBPROTOCOL, BadFrame, decode, encode
 from deployments.ear_server import EarServer
 from deployments.engines.fake import FakeRecogniser
-from deployments.lease import LeasedEar, open_ear
+from deployments.lease import LeasedEar, open_ear, within
 from deployments.sockets import Place
 from serve_app.engines import Audio, Begin, Drop, End, Failed, Final, Hints, Partial, Word
 from serve_app.errors import EngineBusy, EngineFailed, EngineGone
 from serve_app.listening import Listening
-from tests.deployments.conftest import eventually
+from tests.deployments.conftest import PATIENCE_S, eventually
 
 SECOND = np.zeros(16_000, np.int16)
 
@@ -236,6 +236,26 @@ async def test_a_replica_that_is_taken_away_ends_a_lease_once_its_utterance_has_
             _ = [result async for result in busy.results()]
         await asyncio.gather(busy.close(), silent.close())
         assert server.counts() == {"sessions": 0, "utterances": 0}
+
+
+async def test_an_end_that_meets_an_answer_is_not_swallowed() -> None:
+    """An answer comes each second on each lease: swallowed, its session would never end."""
+    answer = asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(within(PATIENCE_S, answer))
+    await asyncio.sleep(0)
+    answer.set_result(None)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_a_call_that_the_other_side_cancelled_is_lost_and_a_silent_one_takes_no_longer_than_it_may() -> None:
+    cancelled = asyncio.get_running_loop().create_future()
+    cancelled.cancel()
+    with pytest.raises(EngineGone):
+        await within(PATIENCE_S, cancelled)
+    with pytest.raises(TimeoutError):
+        await within(0.01, asyncio.get_running_loop().create_future())
 
 
 def utterances(server: EarServer):  # type: ignore[no-untyped-def]
