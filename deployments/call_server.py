@@ -39,6 +39,10 @@ class _Gateway:
     told: int = 0
     """How many calls of others it knows of."""
 
+    def tell(self, one: bytes) -> None:
+        with contextlib.suppress(EngineGone):  # it does not read, and will be found out
+            self.out.put(one)
+
     async def send(self, every: list[bytes]) -> None:
         for message in joined(every):
             await deliver(self.connection, message)
@@ -90,7 +94,7 @@ class CallServer(Generic[Asked, Item]):
         """Takes no new calls, and returns when those that it has are over and were read to the end."""
         self._leaving = True
         for gateway in self._gateways:
-            gateway.out.put(frame(Kind.LEAVING))
+            gateway.tell(frame(Kind.LEAVING))
         while self.calls.live:
             self._idle.clear()
             await self._idle.wait()
@@ -161,8 +165,7 @@ class CallServer(Generic[Asked, Item]):
                 others = sum(len(other.calls) for other in self._gateways if other is not gateway)
                 if others != gateway.told:
                     gateway.told = others
-                    with contextlib.suppress(EngineGone):  # it does not read, and will be found out
-                        gateway.out.put(frame(Kind.LOAD, 0, others.to_bytes(4, "big")))
+                    gateway.tell(frame(Kind.LOAD, 0, others.to_bytes(4, "big")))
 
 
 async def serving(stream: Callable[[Any], AsyncIterator[Any]], codec: Codec[Any, Any], room: int) -> CallServer[Any, Any]:

@@ -11,6 +11,7 @@ Versions: ray 2.60.0, uvicorn as locked.
 When it goes: as soon as Serve has a hook for the beginning of a replica's shutdown; tests/patches/test_serve_drain.py fails then.
 """
 
+import logging
 from collections.abc import Callable
 from inspect import isawaitable
 from typing import Any
@@ -19,6 +20,8 @@ from ray.serve._private.replica import Replica
 from uvicorn.protocols.websockets import auto
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+log = logging.getLogger(__name__)
+
 
 def on_shutdown(call: Callable[[], object]) -> None:
     """`call` is made on Serve's event loop, which need not be the caller's, before anything else of the replica's shutdown; where it gives
@@ -26,9 +29,12 @@ def on_shutdown(call: Callable[[], object]) -> None:
     original = Replica._perform_graceful_shutdown
 
     async def told_first(self: Any) -> None:
-        told = call()
-        if isawaitable(told):
-            await told
+        try:
+            told = call()
+            if isawaitable(told):
+                await told
+        except Exception:
+            log.exception("the replica is ended without what was to be done before")
         await original(self)
 
     Replica._perform_graceful_shutdown = told_first

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 from websockets.asyncio.connection import Connection
 
+from deployments.call_frames import HEAD, Kind, frame
 from deployments.sockets import MAX_MESSAGE_BYTES
 from serve_app.engines import ChatMessage, Prompt, TextDelta
 from serve_app.errors import EngineGone
-from tests.deployments.calling import HELLO, Server, all_of, held, lines_to, one_line, serving, value
+from tests.deployments.calling import ECHO, HELLO, Server, all_of, held, lines_to, one_line, serving, value
 from tests.deployments.conftest import PATIENCE_S, eventually
 
 LONG = Prompt((ChatMessage("user", "x" * (MAX_MESSAGE_BYTES - 1024)),))
@@ -63,6 +64,23 @@ async def test_a_gateway_that_does_not_read_gives_its_place_in_the_engine_to_oth
         line._connection.transport.resume_reading()
         with pytest.raises(EngineGone):
             await flooded
+
+
+async def test_a_replica_that_leaves_tells_the_gateways_behind_one_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = held()
+    async with serving(engine) as server, one_line(server) as one, one_line(server) as other:
+        await eventually(value(lambda: len(server._gateways)), 2)
+        reply = asyncio.create_task(all_of(one.call(HELLO)))
+        await eventually(value(lambda: engine.live), 1)
+        monkeypatch.setattr("deployments.sockets.MAX_UNSENT_BYTES", 1024)
+        first_told = next(iter(server._gateways))
+        leaving = asyncio.create_task(server.leave())  # runs before anything is sent
+        first_told.out.put(frame(Kind.ITEM, 0, bytes(1024 - HEAD.size)))
+        await eventually(value(lambda: {one.open, other.open}), {True, False})
+        assert not leaving.done()
+        engine.gate.set()
+        assert await reply == ECHO
+        await leaving
 
 
 async def test_a_replica_that_does_not_read_is_lost_and_found_again() -> None:

@@ -54,6 +54,24 @@ async def test_serve_waits_for_what_it_was_given(monkeypatch: pytest.MonkeyPatch
     assert happened == ["calls over", "serve"]
 
 
+async def test_serve_ends_the_replica_also_where_telling_it_failed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    happened = []
+
+    async def begins(self: object) -> None:
+        happened.append("serve")
+
+    async def fails() -> None:
+        raise OSError("no such gateway")
+
+    monkeypatch.setattr(replica.Replica, "_perform_graceful_shutdown", begins)
+    serve_drain.on_shutdown(fails)
+    await replica.Replica._perform_graceful_shutdown(object())
+    assert happened == ["serve"]
+    assert "no such gateway" in caplog.text
+
+
 def test_servers_started_later_have_patient_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auto, "AutoWebSocketsProtocol", auto.AutoWebSocketsProtocol)
     serve_drain.let_sockets_end()
