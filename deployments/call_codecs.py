@@ -17,6 +17,7 @@ _PROMPT: TypeAdapter[Prompt] = TypeAdapter(Prompt)
 _SPEECH: TypeAdapter[Speech] = TypeAdapter(Speech)
 _WORDS: TypeAdapter[tuple[Word, ...]] = TypeAdapter(tuple[Word, ...])
 _PIECES: dict[str, TypeAdapter[Any]] = {kind.__name__: TypeAdapter(kind) for kind in (ToolCallDelta, ReplyEnd)}
+_NAMED: TypeAdapter[tuple[str, dict[str, Any]]] = TypeAdapter(tuple[str, dict[str, Any]])
 _TEXT, _OTHER = b"t", b"o"
 _json = partial(orjson.dumps, option=orjson.OPT_SERIALIZE_NUMPY)
 """Times may be NumPy's."""
@@ -32,7 +33,7 @@ def _write_piece(piece: ReplyPiece) -> bytes:
 def _read_piece(payload: bytes) -> ReplyPiece:
     if payload[:1] == _TEXT:
         return TextDelta(payload[1:].decode())
-    name, fields = orjson.loads(payload[1:])
+    name, fields = _NAMED.validate_json(payload[1:])
     if name not in _PIECES:
         raise ValueError(f"{name} is no piece of a reply")
     piece: ReplyPiece = _PIECES[name].validate_python(fields)

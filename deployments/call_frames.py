@@ -22,6 +22,7 @@ from enum import IntEnum
 from typing import Generic, NamedTuple, TypeVar
 
 import orjson
+from pydantic import TypeAdapter
 
 from deployments.sockets import MAX_MESSAGE_BYTES, Place
 from serve_app import errors
@@ -32,6 +33,9 @@ HEAD = struct.Struct(">IBI")
 LARGEST_BYTES = MAX_MESSAGE_BYTES - HEAD.size
 JOINED_BYTES = 1024 * 1024
 """A message is not made longer by a further frame than that: others wait behind it."""
+
+LONGEST_REASON = 10_000
+"""Characters of one argument of an error."""
 
 Asked = TypeVar("Asked")
 Item = TypeVar("Item")
@@ -45,6 +49,15 @@ class Kind(IntEnum):
     FAILED = 4
     LOAD = 5
     LEAVING = 6
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    name: str
+    args: tuple[str, ...]
+
+
+_FAILURE = TypeAdapter(_Failure)
 
 
 class BadFrame(ValueError):
@@ -133,13 +146,23 @@ def of_call(payload: bytes) -> tuple[str, bytes]:
 
 
 def failure(error: SparkvoxError) -> bytes:
-    return orjson.dumps({"name": type(error).__name__, "args": [str(one) for one in error.args]})
+    """Whatever it was made of, because no other answer comes to its call. Arguments become text."""
+    name = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+    return orjson.dumps(_Failure(name, tuple(_told(one) for one in error.args)))
 
 
 def of_failure(payload: bytes) -> SparkvoxError:
-    """One of our errors, as it was raised; one that is not known here is `EngineFailed`."""
-    told = orjson.loads(payload)
-    kind = getattr(errors, told["name"], None)
+    """One of our errors, as it was raised; one that is not known here is `EngineFailed`, and so is what cannot be read."""
+    try:
+        told = _FAILURE.validate_json(payload)
+    except ValueError as error:
+        return EngineFailed(f"it failed, and how cannot be read: {error}")
+    kind = getattr(errors, told.name, None)
     if isinstance(kind, type) and issubclass(kind, SparkvoxError):
-        return kind(*told["args"])
-    return EngineFailed(*told["args"])
+        return kind(*told.args)
+    return EngineFailed(*told.args)
+
+
+def _told(argument: object) -> str:
+    """Without halves of pairs, which no JSON holds."""
+    return str(argument)[:LONGEST_REASON].encode(errors="replace").decode()

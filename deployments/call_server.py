@@ -143,9 +143,13 @@ class CallServer(Generic[Asked, Item]):
             with self.calls.one():
                 await self._work(gateway, call)
             last = frame(Kind.DONE, call.call)
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            last = frame(Kind.FAILED, call.call, failure(EngineGone("the engine ended the call")))
         except Exception as error:
             last = frame(Kind.FAILED, call.call, failure(_ours(error)))
-        gateway.out.put(last)
+        gateway.tell(last)
 
     async def _work(self, gateway: _Gateway, call: Frame) -> None:
         trace, asked = of_call(call.payload)

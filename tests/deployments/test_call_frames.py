@@ -9,7 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.call_codecs import REPLIES, SPEECHES
-from deployments.call_frames import JOINED_BYTES, BadFrame, Frame, Kind, call_payload, failure, frame, frames, joined, of_call, of_failure
+from deployments.call_frames import (
+    HEAD,
+    JOINED_BYTES,
+    LARGEST_BYTES,
+    BadFrame,
+    Frame,
+    Kind,
+    call_payload,
+    failure,
+    frame,
+    frames,
+    joined,
+    of_call,
+    of_failure,
+)
 from deployments.figures import Calls
 from serve_app.core.language import ChatMessage, Constraints, Prompt, Tool, ToolCall, Word
 from serve_app.engines import ReplyEnd, ReplyPiece, Sound, Speech, TextDelta, ToolCallDelta
@@ -89,7 +103,9 @@ def test_other_bytes_are_refused_or_harmless(message: bytes) -> None:
 
 
 @pytest.mark.parametrize("codec", [REPLIES, SPEECHES])
-@pytest.mark.parametrize("payload", [b"", b"o[]", b'o["Word",{}]', b'{"text":1}', b"\x00\x00\x00\x02[]x", b"\xff\xff\xff\xff"])
+@pytest.mark.parametrize(
+    "payload", [b"", b"o[]", b"o3", b"o[[],{}]", b'o["Word",{}]', b'{"text":1}', b"\x00\x00\x00\x02[]x", b"\xff\xff\xff\xff"]
+)
 def test_what_is_neither_request_nor_item_raises_no_other_error_than_one_of_values(codec: Any, payload: bytes) -> None:
     for read in (codec.read_asked, codec.read_item):
         with pytest.raises(ValueError):
@@ -105,6 +121,29 @@ def test_a_call_carries_its_trace(trace: str, asked: bytes) -> None:
 def test_our_errors_come_as_they_were_raised(kind: type[SparkvoxError]) -> None:
     came = of_failure(failure(kind("because")))
     assert (type(came), came.args) == (kind, ("because",))
+
+
+def test_an_error_of_an_engines_own_kind_comes_as_the_one_of_ours_that_it_is() -> None:
+    class NoAnswerInTime(EngineGone):
+        pass
+
+    class Refusal(PromptRefused):
+        pass
+
+    assert type(of_failure(failure(NoAnswerInTime("because")))) is EngineGone
+    assert type(of_failure(failure(Refusal("because")))) is PromptRefused
+
+
+@pytest.mark.parametrize("args", [(), (None,), (3, {"a": 1}), ("half a pair: \ud83d",), (b"\xff", float("nan")), ("x" * LARGEST_BYTES,)])
+def test_an_error_comes_whatever_it_was_made_of(args: tuple[Any, ...]) -> None:
+    came = of_failure(frame(Kind.FAILED, 1, failure(EngineFailed(*args)))[HEAD.size :])
+    assert type(came) is EngineFailed
+    assert len(came.args) == len(args)
+
+
+@pytest.mark.parametrize("payload", [b"", b"{", b"[]", b"3", b"{}", b'{"name":3,"args":[]}', b'{"name":"EngineGone","args":3}'])
+def test_a_failure_that_cannot_be_read_is_a_failed_engine(payload: bytes) -> None:
+    assert type(of_failure(payload)) is EngineFailed
 
 
 @pytest.mark.parametrize("name", ["OfAnotherVersion", "Exception", "__name__"])

@@ -1,6 +1,7 @@
 """Calls over one socket: what is asked and answered, what is not wanted any more, and who may come."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -17,7 +18,7 @@ from deployments.engines.fake import FakeLanguageModel, FakeTextToSpeech
 from serve_app.engines import ChatMessage, Prompt, Speech, TextDelta
 from serve_app.errors import EngineFailed, EngineGone, PromptTooLong, UnknownVoice
 from tests.deployments.calling import ECHO, HELLO, all_of, held, lines_to, one_line, serving, value
-from tests.deployments.conftest import eventually
+from tests.deployments.conftest import PATIENCE_S, eventually
 
 # --- what is asked and answered ---------------------------------------------------------------------------------------------------------
 
@@ -72,6 +73,26 @@ async def test_an_error_that_is_not_ours_is_told_as_a_failed_engine_and_spoils_n
         with pytest.raises(EngineFailed, match="ZeroDivisionError: by zero"):
             await all_of(line.call(HELLO))
         assert (await all_of(line.call(HELLO)))[0] == TextDelta("fine")
+
+
+async def test_an_engine_that_ends_a_call_of_its_own_accord_loses_it_at_once() -> None:
+    """As when a task within it was cancelled: nobody asked for that, so somebody must be told."""
+
+    class Ends:
+        async def reply(self, prompt: Prompt) -> AsyncIterator[TextDelta]:
+            yield TextDelta("half")
+            raise asyncio.CancelledError
+
+    async with serving(Ends()) as server, one_line(server) as line, asyncio.timeout(PATIENCE_S):
+        with pytest.raises(EngineGone, match="ended the call"):
+            await all_of(line.call(HELLO, next_s=2 * PATIENCE_S))
+
+
+async def test_an_error_whose_words_no_json_can_hold_is_told_too() -> None:
+    engine = FakeLanguageModel([EngineFailed("half a pair: \ud83d")])
+    async with serving(engine) as server, one_line(server) as line:
+        with pytest.raises(EngineFailed, match="half a pair"):
+            await all_of(line.call(HELLO))
 
 
 async def test_a_request_too_long_for_the_socket_fails_alone() -> None:
