@@ -5,7 +5,8 @@ are found through it. All calls of the handle go by value, because by reference 
 cut link makes no error. What Ray raises becomes one of our errors.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 
 Asked = TypeVar("Asked")
 Item = TypeVar("Item")
+T = TypeVar("T")
 
 TRIES = 3
 """Of finding a replica of speech-to-text elsewhere; of two it finds the other one with the second at the latest."""
 COUNTS_S = 15.0
 OFFERS_S = 2.0
-"""How long replicas are waited for that are to say where their sockets are; one that is behind a cut link holds up the others, until Serve
-knows it for lost."""
+"""How long replicas are waited for that are to say where their sockets are. One behind a cut link is asked until Serve knows it for lost."""
 
 
 def translated(error: BaseException) -> Exception:
@@ -60,16 +61,32 @@ async def answer(response: Any, within_s: float) -> Any:
         raise translated(error) from error
 
 
+async def in_time(calls: Sequence[Awaitable[T]], within_s: float) -> list[T]:
+    """What those answer that do so in time. Raises `EngineGone` where none does, not even with an error."""
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        done, _ = await asyncio.wait(tasks, timeout=within_s)
+    finally:
+        for task in tasks:
+            task.cancel()
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+    if not done:
+        raise EngineGone("a replica does not answer")
+    return [one for one in answers if not isinstance(one, BaseException)]
+
+
 def lines(handle: "DeploymentHandle[Any]", codec: Codec[Asked, Item]) -> Lines[Asked, Item]:
     """Sockets to its replicas. The nearer ones are those on this process's node."""
     import ray
 
-    async def told(known: tuple[str, ...]) -> list[Any]:
-        every: list[Any] = await handle.broadcast("offer", known).results_async(return_exceptions=True)
+    async def asked(known: tuple[str, ...]) -> list[Any]:
+        """Ray 2.60 gives the answers of a broadcast all together or not at all."""
+        every: list[Any] = await handle.broadcast("offer", known)._fetch_replica_results_async()
         return every
 
     async def offers(known: tuple[str, ...]) -> list[Offer]:
-        return [one for one in await answer(told(known), OFFERS_S) if isinstance(one, Offer)]
+        replicas = await answer(asked(known), OFFERS_S)
+        return [one for one in await in_time([replica.get_async() for replica in replicas], OFFERS_S) if one is not None]
 
     return Lines(offers, codec, ray.get_runtime_context().get_node_id())
 
