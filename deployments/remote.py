@@ -30,7 +30,7 @@ TRIES = 3
 """Of finding a replica of speech-to-text elsewhere; of two it finds the other one with the second at the latest."""
 COUNTS_S = 15.0
 OFFERS_S = 2.0
-"""How long replicas are waited for that are to say where their sockets are. One behind a cut link is asked until Serve knows it for lost."""
+"""How long replicas are waited for that are to say where their sockets are. One behind a cut link is asked until Serve gives it up."""
 
 
 def translated(error: BaseException) -> Exception:

@@ -74,7 +74,9 @@ async def hang_up(connection: Connection, code: CloseCode = CloseCode.NORMAL_CLO
         async with asyncio.timeout(2 * CLOSE_S):
             await connection.close(code)
     except TimeoutError:
-        connection.transport.abort()
+        pass
+    finally:
+        connection.transport.abort()  # also where this was cancelled
 
 
 class Listener:

@@ -4,15 +4,19 @@ not taken, so that they do not tell."""
 import asyncio
 from collections.abc import AsyncIterator
 
+import numpy as np
 import pytest
 from websockets.asyncio.connection import Connection
 
 from deployments.call_frames import HEAD, Kind, frame
-from deployments.sockets import MAX_MESSAGE_BYTES
-from serve_app.engines import ChatMessage, Prompt, TextDelta
+from deployments.ear_server import EarServer
+from deployments.lease import open_ear
+from deployments.sockets import MAX_MESSAGE_BYTES, Place
+from serve_app.engines import Audio, Begin, ChatMessage, Prompt, TextDelta
 from serve_app.errors import EngineGone
 from tests.deployments.calling import ECHO, HELLO, Server, all_of, held, lines_to, one_line, serving, value
 from tests.deployments.conftest import PATIENCE_S, eventually
+from tests.deployments.test_lease import LocalLease, ears
 
 LONG = Prompt((ChatMessage("user", "x" * (MAX_MESSAGE_BYTES - 1024)),))
 """More than the kernel takes of what is not read."""
@@ -40,16 +44,32 @@ class Flood:
             self.live -= 1
 
 
+class Unheard(LocalLease):
+    """Its end does not come to the other side."""
+
+    async def __anext__(self) -> Place | None:
+        self._next = asyncio.ensure_future(anext(self._items))
+        return await asyncio.shield(self._next)
+
+    def cancel(self) -> None: ...
+
+
 def freezes(connection: Connection) -> None:
     """As the process behind it would: it neither reads nor pings."""
-    assert connection.keepalive_task is not None
-    connection.keepalive_task.cancel()
+    does_not_ping(connection)
     connection.transport.pause_reading()
 
 
-def freeze(server: Server) -> None:
-    for gateway in server._gateways:
-        freezes(gateway.connection)
+def does_not_ping(connection: Connection) -> None:
+    assert connection.keepalive_task is not None
+    connection.keepalive_task.cancel()
+
+
+def freeze(server: Server | EarServer) -> None:
+    listener = server._listener
+    assert listener is not None and listener._server is not None
+    for connection in listener._server.connections:
+        freezes(connection)
 
 
 async def test_a_gateway_that_does_not_read_gives_its_place_in_the_engine_to_others() -> None:
@@ -95,14 +115,32 @@ async def test_a_replica_that_does_not_read_is_lost_and_found_again() -> None:
         await eventually(value(lambda: [line is stalled for line in lines._lines]), [False])
 
 
+async def test_a_session_ends_though_its_replica_of_speech_to_text_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with ears() as server:
+        lease = Unheard(server.lease("one"))
+        ear = await open_ear(lease, lambda error: EngineGone(str(error)))
+        connection, (held_by,) = ear._connection, server._held.values()
+        await eventually(value(lambda: held_by.talk is not None), True)
+        freeze(server)
+        does_not_ping(connection)
+        monkeypatch.setattr("deployments.sockets.SILENCE_S", 2 * PATIENCE_S)
+        ear.send(Begin("a"))
+        ear.send(Audio("a", np.zeros(MAX_MESSAGE_BYTES // 2 - 1024, np.int16)))
+        await eventually(value(lambda: connection.paused), True)
+        async with asyncio.timeout(PATIENCE_S):
+            await ear.close()
+        LocalLease.cancel(lease)
+
+
 async def test_a_gateway_ends_though_a_replica_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(held()) as server, lines_to(server) as lines:
         await lines.open()
         (line,) = lines._lines
         freeze(server)
+        does_not_ping(line._connection)
         monkeypatch.setattr("deployments.sockets.SILENCE_S", 2 * PATIENCE_S)
         reply = asyncio.create_task(all_of(lines.call(LONG)))
-        await eventually(value(lambda: len(line._connection.drain_waiters)), 2)  # the prompt, and a ping or what it ends with
+        await eventually(value(lambda: line._connection.paused), True)
         async with asyncio.timeout(PATIENCE_S):
             await lines.close()
             with pytest.raises(EngineGone):
