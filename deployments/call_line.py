@@ -83,9 +83,9 @@ class Line(Generic[Asked, Item]):
                     self._put(frame(Kind.CANCEL, number))
 
     async def close(self) -> None:
+        self._lose("it was closed")
         self.ended.cancel()
         await asyncio.gather(self.ended, return_exceptions=True)
-        self._lose("it was closed")
         await hang_up(self._connection)
 
     def _put(self, one: bytes) -> None:
@@ -117,10 +117,10 @@ class Line(Generic[Asked, Item]):
     async def _run(self) -> None:
         try:
             await first_of(self._read(), self._out.write(self._send))
-            self._lose("it ended the connection")
         except (ConnectionClosed, BadFrame, EngineGone) as error:
             self._lose(str(error))
         finally:
+            self._lose("it ended the connection")
             await hang_up(self._connection)
 
     async def _send(self, every: list[bytes]) -> None:

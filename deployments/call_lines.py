@@ -17,6 +17,7 @@ AGAIN_S = 2.0
 """How often new replicas are looked for."""
 SOON_S = 0.1
 """The same while there are none."""
+NO_TROUBLE = "there is none"
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Lines(Generic[Asked, Item]):
         self._connecting: dict[str, asyncio.Task[None]] = {}
         self._looking: asyncio.Task[None] | None = None
         self._wanted, self._came = asyncio.Event(), asyncio.Event()
-        self._trouble = "there is none"
+        self._trouble = NO_TROUBLE
         self._context = contextvars.copy_context()
         """Not a session's, in whose trace and lines the looking would be."""
 
@@ -100,6 +101,7 @@ class Lines(Generic[Asked, Item]):
             return
         finally:
             del self._connecting[offer.replica]
+        self._trouble = NO_TROUBLE
         self._lines.append(line)
         line.ended.add_done_callback(lambda _: self._gone(line))
         self._came.set()

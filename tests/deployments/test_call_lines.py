@@ -59,6 +59,29 @@ async def test_without_any_replica_a_call_fails_in_time_and_says_why(monkeypatch
     await lines.close()
 
 
+async def test_trouble_that_comes_again_is_told_again(caplog: pytest.LogCaptureFixture) -> None:
+    found: list[Offer] = []
+
+    async def offers(known: tuple[str, ...]) -> list[Offer]:
+        if not found:
+            raise EngineGone("nobody is there")
+        return [found.pop()]
+
+    def told() -> list[str]:
+        return [record.message for record in caplog.records if record.name == "deployments.call_lines"]
+
+    lines = Lines[Any, Any](offers, REPLIES, HERE)
+    async with serving() as server:
+        opening = asyncio.create_task(lines.open())
+        await eventually(value(told), ["nobody is there"])
+        offer = server.offer(())
+        assert offer is not None
+        found.append(offer)
+        await opening
+    await eventually(value(told), ["nobody is there"] * 2)
+    await lines.close()
+
+
 async def test_a_silent_replica_is_given_up_and_told_so() -> None:
     engine = held()
     async with serving(engine) as server, one_line(server) as line:
