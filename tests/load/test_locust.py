@@ -7,7 +7,6 @@ import signal
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -58,9 +57,7 @@ class Reported(NamedTuple):
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reported]:
     folder = tmp_path_factory.mktemp("locust")
     model = Scripted()
-    engines = fakes(
-        speech_to_text=Listening(FakeRecogniser(HEARD)), language_model=model, text_to_speech=FakeTextToSpeech(VOICES, 0.01)
-    )
+    engines = fakes(speech_to_text=Listening(FakeRecogniser(HEARD)), language_model=model, text_to_speech=FakeTextToSpeech(VOICES, 0.01))
     with serving(engines=engines, **{"session.eager_sessions": 0}) as address:
         files = "--csv", str(folder / "run"), "--html", str(folder / "run.html")
         command = locust(address.replace("http", "ws").rstrip("/"), 1, round(DEADLINE_S), [*ALONE, *files])
