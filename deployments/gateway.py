@@ -90,23 +90,29 @@ class Gateway:
 
     def _options(self) -> SessionOptions:
         settings = self._settings
-        served = Served(
-            model=settings.llm.model or settings.llm.engine,
-            transcription_model=settings.stt.engine,
-            voice=settings.tts.voice,
-            voices=self._text_to_speech.voices,
-            instructions=settings.llm.instructions,
-        )
         session, life = settings.session, Life(self._keeper, leaving=self._leaving)
         limits = session.max_s, session.lead_s, session.kept_audio_bytes, session.unsent_bytes, session.stalled_s, session.barge_in_s
         seams: dict[str, Any] = {"watch": self._watch, "no_ear": self._no_ear, "warms": lambda: warming_helps(settings.llm)}
-        return SessionOptions(served, *limits, echo=cancellers() if session.echo else None, life=life, **seams)
+        return SessionOptions(
+            served(settings, self._text_to_speech.voices), *limits, echo=cancellers() if session.echo else None, life=life, **seams
+        )
 
     def _no_ear(self) -> None:
         self._sink.count(REFUSALS, of="engine")
 
     def _watch(self, session_id: str) -> Watcher:
         return Watchers(SessionFigures(self._sink), SessionLog(session_id, self._settings.logs.transcripts))
+
+
+def served(settings: Settings, voices: tuple[str, ...]) -> Served:
+    return Served(
+        model=settings.llm.model or settings.llm.engine,
+        transcription_model=settings.stt.engine,
+        voice=settings.tts.voice,
+        voices=voices,
+        instructions=settings.llm.instructions,
+        speed=settings.tts.speed,
+    )
 
 
 def _all(engines: Engines) -> tuple[Any, ...]:

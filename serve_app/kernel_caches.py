@@ -10,9 +10,11 @@ compiled, and a version that comes back finds its own. All of it is below the fo
 import os
 import platform
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -84,7 +86,13 @@ def current(environment: Mapping[str, str]) -> list[Folder]:
 
 
 def measured(folder: Folder) -> Folder:
-    sizes = [path.stat().st_size for path in folder.path.rglob("*") if path.is_file() and not path.is_symlink()]
+    """Also while something compiles there: compilers write beside their place and rename, so a file or a folder may be gone again."""
+    sizes: list[int] = []
+    for at, _, names in os.walk(folder.path):
+        for name in names:
+            with suppress(OSError):
+                found = os.lstat(os.path.join(at, name))
+                sizes += [found.st_size] if stat.S_ISREG(found.st_mode) else []
     return Folder(folder.kind, folder.path, len(sizes), sum(sizes))
 
 

@@ -47,8 +47,8 @@ def step_all(recogniser: Recogniser, batch: list[Task]) -> Sequence[Hypothesis |
 
 
 def _give_stream(recogniser: Recogniser, task: Task) -> None:
+    """An utterance begins once, though its first step be a guess."""
     utterance, due = task.utterance, task.due
-    if due.stream is None and task.guess_at_s is not None and utterance.stream is not None:
-        due.stream = recogniser.fork(utterance.stream)
-    elif due.stream is None:
-        due.stream = recogniser.begin(utterance.hints)
+    if utterance.stream is None:
+        utterance.stream = recogniser.begin(utterance.hints)
+    due.stream = utterance.stream if task.guess_at_s is None else recogniser.fork(utterance.stream)

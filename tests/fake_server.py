@@ -80,7 +80,7 @@ def fakes(**changed: Any) -> Engines:
 def _app(max_sessions: int, engines: Engines, settings: Settings, environment: Mapping[str, str]) -> object:
     session = settings.session
     options = SessionOptions(
-        Served("small", "ear", "af_heart", engines.text_to_speech.voices),
+        Served("small", "ear", "af_heart", engines.text_to_speech.voices, speed=settings.tts.speed),
         longest_s=session.max_s,
         lead_s=session.lead_s,
         unsent_bytes=session.unsent_bytes,

@@ -67,6 +67,19 @@ async def test_a_guess_before_the_first_step_takes_nothing_from_the_utterance():
         assert await next_of(ear) == Final("u", "heard 0.25 seconds", 0.25)
 
 
+async def test_an_utterance_begins_once_though_its_first_step_is_a_guess():
+    recogniser = FakeRecogniser(["first", "second"])
+    async with listening_to(recogniser) as listening:
+        ear = await listening.open("s")
+        ear.send(Begin("u"))
+        ear.send(Audio("u", seconds(0.25)))
+        ear.send(Guess("u", 1.0))
+        assert await next_of(ear) == Guessed("u", "first", 1.0, 0.25)
+        ear.send(End("u"))
+        assert await next_of(ear) == Final("u", "first", 0.25)
+    assert len(recogniser.hints) == 1
+
+
 async def test_a_guess_that_fails_fails_the_utterance():
     async with listening_to(FakeRecogniser([EngineFailed("broken")])) as listening:
         ear = await listening.open("s")

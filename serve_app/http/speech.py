@@ -34,7 +34,8 @@ class SpeechRequest(BaseModel):
     input: str = Field(min_length=1, max_length=MAX_INPUT)
     voice: str | VoiceId = ""
     response_format: Form = "mp3"
-    speed: float = Field(1.0, ge=0.25, le=4.0)
+    speed: float | None = Field(None, ge=0.25, le=4.0)
+    """None: the server's own."""
     stream_format: Literal["audio", "sse"] = "audio"
 
     @property
@@ -44,7 +45,8 @@ class SpeechRequest(BaseModel):
 
 async def answer(request: Request, engine: TextToSpeech, served: Served) -> Response:
     asked = await json_of(request, SpeechRequest)
-    chunks = _encoded(spoken(asked, _voice(asked.voice_name, served), engine), asked.response_format)
+    voice, speed = _voice(asked.voice_name, served), asked.speed or served.speed
+    chunks = _encoded(spoken(asked.input, voice, speed, engine), asked.response_format)
     if asked.stream_format == "sse":
         return await event_stream(request, _events(chunks))
     return await streamed(request, chunks, MEDIA_TYPES[asked.response_format])
@@ -66,11 +68,11 @@ async def _events(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[dict[st
     yield {"type": "speech.audio.done", "usage": {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}}
 
 
-async def spoken(asked: SpeechRequest, voice: str, engine: TextToSpeech) -> AsyncGenerator[Pcm, None]:
+async def spoken(text: str, voice: str, speed: float, engine: TextToSpeech) -> AsyncGenerator[Pcm, None]:
     """The text's audio at `encoders.RATE`, clause by clause."""
     resampler = Resampler(engine.sample_rate, RATE)
-    for text in _clauses(asked.input):
-        async with aclosing(closable(engine.speak(Speech(text, voice, asked.speed)))) as sounds:
+    for clause in _clauses(text):
+        async with aclosing(closable(engine.speak(Speech(clause, voice, speed)))) as sounds:
             async for sound in sounds:
                 yield resampler.push(sound.pcm)
     yield resampler.flush()

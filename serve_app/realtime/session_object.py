@@ -44,6 +44,8 @@ class Served:
     voice: str
     voices: tuple[str, ...]
     instructions: str = ""
+    speed: float = 1.0
+    """Of speech, where the client says nothing else."""
 
 
 class SessionObject:
@@ -69,7 +71,7 @@ class SessionObject:
             "expires_at": expires_at,
             "audio": {
                 "input": {"format": dict(_PCM), "transcription": None, "noise_reduction": None, "turn_detection": dict(SERVER_VAD)},
-                "output": {"format": dict(_PCM), "voice": served.voice, "speed": 1.0},
+                "output": {"format": dict(_PCM), "voice": served.voice, "speed": served.speed},
             },
             "include": None,
         }

@@ -43,6 +43,16 @@ def test_sources_are_told_when_asked_for(capsys: pytest.CaptureFixture[str]) -> 
     assert "Q, measured on a Spark: 2.49 GB allocated" in capsys.readouterr().out
 
 
+def test_what_would_still_fit_is_told_for_each_node(capsys: pytest.CaptureFixture[str]) -> None:
+    """27 billion parameters as NVFP4, 16 GB of cache and vLLM itself; beside a cache of 60 GB there is no room for them."""
+    assert cli.main(["plan", "two_sparks"]) == 0
+    (extraction,) = (line for line in capsys.readouterr().out.splitlines() if "extraction model" in line)
+    assert extraction.split()[-3:] == ["41.3", "yes", "yes"]
+    assert cli.main(["plan", "one_spark", "llm.options.kv_cache_bytes=60000000000"]) == 0
+    (extraction,) = (line for line in capsys.readouterr().out.splitlines() if "extraction model" in line)
+    assert extraction.split()[-1] == "no"
+
+
 def test_two_topologies_are_one_too_many(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["plan", "one_spark", "two_sparks"]) == 1
     assert "topology is given twice" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket
 
 from deployments.front import Front
-from deployments.gateway import warming_helps
+from deployments.gateway import served, warming_helps
 from deployments.guard import Guard
 from serve_app.access import Access, Caller, Key
 from serve_app.admission import Admission, Door, Refused, is_loopback, origin_allowed
@@ -79,6 +79,11 @@ def a_client(query: bytes = b"", **options: Any) -> tuple[Door, SessionOptions]:
     front = Front(Engines(*[cast("Any", None)] * 5), SessionOptions(served, **options), settings, door)
     scope = {"type": "websocket", "path": "/v1/realtime", "query_string": query, "headers": []}
     return door, front._asked(WebSocket(scope, receive=cast("Any", None), send=cast("Any", None)))
+
+
+def test_what_is_set_of_the_engines_is_what_sessions_begin_with() -> None:
+    own = {"llm.instructions": "Sing.", "tts.voice": "bf_emma", "tts.speed": 1.25}
+    assert served(Settings.of({"profile": "fake", **own}), ("bf_emma",)) == Served("fake", "fake", "bf_emma", ("bf_emma",), "Sing.", 1.25)
 
 
 def test_answers_are_not_begun_in_the_pause_while_an_engine_keeps_another_session_waiting() -> None:

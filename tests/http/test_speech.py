@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import soundfile
 from openai import AsyncOpenAI, BadRequestError
+from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
 from serve_app.engines import HEARING_RATE, Engines
 from serve_app.http.decoding import decoded
 from serve_app.http.encoders import RATE, encoder
 from tests.fake_server import S_PER_LETTER
+from tests.http.conftest import Connect
 from tests.http.test_shapes import events, post
 
 OPUS_RATE = 48_000
@@ -113,3 +115,26 @@ def test_a_file_comes_while_it_is_made(form: str) -> None:
 
 def read_any(audio: bytes, form: str) -> float:
     return len(audio) / 2 / RATE if form == "pcm" else len(read(audio)) / HEARING_RATE
+
+
+async def test_the_servers_own_speed_holds_where_the_client_names_none(connect: Connect, engines: Engines) -> None:
+    client = connect(**{"tts.speed": 1.5})
+    await speak(client)
+    await speak(client, speed=0.5)
+    assert [speech.speed for speech in engines.text_to_speech.spoken] == [1.5, 1.5, 0.5, 0.5]
+
+
+async def test_a_session_begins_with_the_servers_own_speed_and_may_have_another(connect: Connect, engines: Engines) -> None:
+    async with connect(**{"tts.speed": 1.5}).realtime.connect(model="small") as session:
+        created = await session.recv()
+        assert created.session.audio.output.speed == 1.5
+        await one_word(session)
+        await session.session.update(session={"type": "realtime", "audio": {"output": {"speed": 0.5}}})
+        await one_word(session)
+    assert [speech.speed for speech in engines.text_to_speech.spoken] == [1.5, 0.5]
+
+
+async def one_word(session: AsyncRealtimeConnection) -> None:
+    await session.response.create(response={"max_output_tokens": 1})
+    while (await session.recv()).type != "response.done":
+        pass

@@ -69,6 +69,10 @@ class Line:
     def sets(self, **session: Any) -> None:
         self.says("session.update", session={"type": "realtime", **session})
 
+    def unread(self) -> int:
+        """Messages that the server has not taken yet."""
+        return self._to_server.qsize()
+
     def hangs_up(self) -> None:
         self._to_server.put_nowait(None)
 

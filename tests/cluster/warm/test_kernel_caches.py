@@ -1,8 +1,10 @@
 """Folders of compiled kernels: named by versions and chip, kept through upgrades, set before the first process starts."""
 
 import os
+import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -121,3 +123,26 @@ def test_a_process_finds_what_another_has_compiled(environment: dict[str, str], 
     kept = [folder for folder in map(kernel_caches.measured, kernel_caches.current(environment)) if folder.files]
     assert [folder.kind for folder in kept] == ["numba"]
     assert not (tmp_path / "__pycache__").exists()
+
+
+def test_caches_are_measured_while_a_compiler_writes_and_takes_away_what_it_wrote_beside(tmp_path: Path) -> None:
+    (tmp_path / "kept.cubin").write_bytes(bytes(1000))
+    (tmp_path / "also.cubin").symlink_to(tmp_path / "kept.cubin")
+    enough = threading.Event()
+
+    def compiles() -> None:
+        while not enough.is_set():
+            beside = tmp_path / "tmp.1"
+            beside.mkdir()
+            (beside / "kernel.ptx").touch()
+            shutil.rmtree(beside)
+
+    compiler = threading.Thread(target=compiles)
+    compiler.start()
+    try:
+        seen = [kernel_caches.measured(kernel_caches.Folder("triton", tmp_path)) for _ in range(2000)]
+    finally:
+        enough.set()
+        compiler.join()
+    assert {one.size for one in seen} == {1000}
+    assert {one.files for one in seen} <= {1, 2}

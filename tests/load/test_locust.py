@@ -1,0 +1,100 @@
+"""The load test as it is called, against a server that is scripted: good turns, and each way in which one can fail."""
+
+import asyncio
+import csv
+import json
+import signal
+import subprocess
+import threading
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from deployments.engines.fake import FakeLanguageModel, FakeRecogniser, FakeTextToSpeech
+from load_tests.knee import locust, turns_of
+from serve_app.engines import Prompt, ReplyPiece
+from serve_app.errors import EngineFailed
+from serve_app.listening import Listening
+from tests.fake_server import VOICES, fakes, serving
+
+UNDERSTOOD = "what is a"
+"""At least a word of each question, so that fewer than 99 in a hundred are wrong."""
+MISHEARD = "bananas bananas bananas"
+HEARD = (UNDERSTOOD, MISHEARD, UNDERSTOOD, UNDERSTOOD, UNDERSTOOD, UNDERSTOOD, UNDERSTOOD)
+ANSWERS = ("Yes.", "Yes.", EngineFailed("out of order"), "", "Never said.", "Yes.", "Yes.")
+HANGS, LAST = 5, 7
+"""Turns: the one that is never answered, and the one by which all before it have been reported."""
+ALONE = ("--think-s", "0", "--interrupt-rate", "0", "--patience-s", "3", "--wrong-words", "0.99")
+DEADLINE_S = 240.0
+"""Only against hanging: questions are asked at the pace of speech."""
+
+
+class Scripted(FakeLanguageModel):
+    def __init__(self) -> None:
+        super().__init__(ANSWERS)
+        self.asked_last = threading.Event()
+
+    async def reply(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
+        turn = len(self.prompts) + 1
+        if turn >= LAST:
+            self.asked_last.set()
+        async for piece in super().reply(prompt):
+            if turn == HANGS:
+                await asyncio.Event().wait()
+            yield piece
+
+
+class Reported(NamedTuple):
+    kinds: list[dict[str, Any]]
+    """What `--json` prints."""
+    failures: dict[str, int]
+    """How often, by what went wrong."""
+    html: str
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reported]:
+    folder = tmp_path_factory.mktemp("locust")
+    model = Scripted()
+    engines = fakes(speech_to_text=Listening(FakeRecogniser(HEARD)), language_model=model, text_to_speech=FakeTextToSpeech(VOICES, 0.01))
+    with serving(engines=engines, **{"session.eager_sessions": 0}) as address:
+        files = "--csv", str(folder / "run"), "--html", str(folder / "run.html")
+        command = locust(address.replace("http", "ws").rstrip("/"), 1, round(DEADLINE_S), [*ALONE, *files])
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            model.asked_last.wait(DEADLINE_S)
+            running.send_signal(signal.SIGINT)  # on SIGTERM it writes no report
+            said, _ = running.communicate(timeout=DEADLINE_S)
+    with (folder / "run_failures.csv").open() as rows:
+        failures = {row["Error"]: int(row["Occurrences"]) for row in csv.DictReader(rows)}
+    yield Reported(json.loads(said), failures, (folder / "run.html").read_text())
+
+
+def test_each_way_to_fail_is_reported_once_and_by_what_it_was(reported: Reported) -> None:
+    assert sorted(reported.failures) == [
+        "TurnFailed('hung: no answer')",
+        "TurnFailed('misheard')",
+        "TurnFailed('no audio: response completed')",
+        "TurnFailed('response failed')",
+    ]
+    assert set(reported.failures.values()) == {1}
+
+
+def test_turns_that_failed_are_told_apart_from_those_that_did_not(reported: Reported) -> None:
+    turns = turns_of(reported.kinds)
+    assert (turns["turns"], turns["failed"]) == (LAST - 1, 4)
+
+
+def test_a_speaker_never_waits_less_than_the_silence_that_ends_the_turn(reported: Reported) -> None:
+    (turns,) = (kind for kind in reported.kinds if kind["name"] == "turn")
+    waits = [float(ms) for ms in turns["response_times"] if float(ms) > 0]
+    assert waits and min(waits) > 400
+
+
+def test_a_session_is_begun_anew_after_each_failure(reported: Reported) -> None:
+    (sessions,) = (kind for kind in reported.kinds if kind["name"] == "session")
+    assert (sessions["num_requests"], sessions["num_failures"]) == (5, 0)
+
+
+def test_the_report_has_percentiles_over_time(reported: Reported) -> None:
+    assert '"response_time_percentile_0.95": [' in reported.html and "misheard" in reported.html
