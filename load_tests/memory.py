@@ -32,12 +32,12 @@ def memory_mib(root: psutil.Process) -> dict[str, float]:
 
 
 def kind_of(command: Sequence[str]) -> str:
-    """Ray's workers say in their title what they run; their number does not matter."""
+    """Ray's workers say in their title what they are, and which method they run; neither that nor their number matters."""
     words = " ".join(command).split()
     if not words:
         return "?"
     if words[0].startswith("ray::"):
-        return words[0].removeprefix("ray::")
+        return words[0].removeprefix("ray::").partition(".")[0]
     scripts = [word for word in words if word.endswith(".py")] if "python" in words[0] else []
     return (scripts or words)[0].rpartition("/")[2]
 

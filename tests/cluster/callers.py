@@ -74,6 +74,11 @@ class Caller:
         """The next event of that kind. Raises `Lost`."""
         return (await self._until(kind))[-1]
 
+    @property
+    def is_gone(self) -> bool:
+        """The server has closed the connection, or it broke."""
+        return self._socket.close_code is not None
+
     async def ended(self) -> int | None:
         """The code with which the server closed."""
         async with asyncio.timeout(PATIENCE_S):

@@ -129,6 +129,13 @@ async def test_a_blip_of_the_link_ends_no_session(whole: Cluster) -> None:
     await nothing_is_left(whole)
 
 
+async def is_answered_or_told(caller: Caller) -> bool:
+    try:
+        return await caller.says() in ("completed", "failed")
+    except Lost:
+        return caller.is_gone
+
+
 async def test_a_cut_link_leaves_the_sessions_of_the_head_alone_and_the_other_host_comes_back(whole: Cluster, stopwatch: Stopwatch) -> None:
     async with calling(whole.gateway(whole.a)) as here, calling(whole.gateway(whole.b)) as there:
         assert await here.says() == await there.says() == "completed"
@@ -139,6 +146,7 @@ async def test_a_cut_link_leaves_the_sessions_of_the_head_alone_and_the_other_ho
         stopwatch.note("link cut: a new session at the head's door (10 s wanted)", time.monotonic() - began)
         await asyncio.to_thread(until, lambda: len(whole.status(whole.a)["nodes"]) == 1, "the other host counts as lost")
         stopwatch.note("link cut: the other host counts as lost (asked every 4 s)", time.monotonic() - began)
+        assert await is_answered_or_told(there)
         whole.hosts.mend()
         mended = time.monotonic()
         await there.ended()
@@ -199,6 +207,25 @@ async def test_a_killed_head_comes_back_and_the_other_hosts_sessions_never_notic
         stopwatch.note("head killed: a new session at the other host's door", time.monotonic() - began)
         await asyncio.to_thread(until, whole.is_whole, "the head has all parts again")
         stopwatch.note("head killed: both hosts have all parts again", time.monotonic() - began)
+        assert await there.says() == "completed"
+    await nothing_is_left(whole)
+
+
+async def test_a_head_whose_host_was_killed_comes_back_and_the_other_hosts_sessions_never_notice(
+    whole: Cluster, stopwatch: Stopwatch
+) -> None:
+    async with calling(whole.gateway(whole.a)) as here, calling(whole.gateway(whole.b)) as there:
+        assert await here.says() == await there.says() == "completed"
+        assert whole.a.kill("") > len(PARTS)
+        began = time.monotonic()
+        with pytest.raises(Lost):
+            await here.gets("nothing")
+        stopwatch.note("head's host killed: the session at the other host speaks again", await until_it_speaks(there))
+        await eventually(lambda: a_turn(whole.door(whole.b)), "a new session at the other host's door")
+        stopwatch.note("head's host killed: a new session at the other host's door", time.monotonic() - began)
+        whole.start_head()
+        await asyncio.to_thread(until, whole.is_whole, "the head has all parts again")
+        stopwatch.note("head's host killed and started again: both hosts have all parts", time.monotonic() - began)
         assert await there.says() == "completed"
     await nothing_is_left(whole)
 

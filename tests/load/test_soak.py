@@ -12,7 +12,8 @@ from load_tests.memory import growth, kind_of, memory_mib
     ("command", "kind"),
     [
         (["ray::ServeReplica:sparkvox:Gateway"], "ServeReplica:sparkvox:Gateway"),
-        (["ray::ServeReplica:sparkvox:Gateway.__call__ (pid 7)"], "ServeReplica:sparkvox:Gateway.__call__"),
+        (["ray::ServeReplica:sparkvox:Gateway.__call__ (pid 7)"], "ServeReplica:sparkvox:Gateway"),
+        (["ray::ServeController.listen_for_change"], "ServeController"),
         (["/opt/ray/raylet", "--port=1"], "raylet"),
         (["/usr/bin/python3", "-u", "/opt/ray/dashboard/agent.py", "--x"], "agent.py"),
         (["/usr/sbin/haproxy", "-f", "x.cfg"], "haproxy"),
