@@ -11,7 +11,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 PATIENCE_S = 60.0
-SECOND = base64.b64encode(bytes(48_000)).decode()
+A_SECOND_BYTES = 48_000
+SECOND = base64.b64encode(bytes(A_SECOND_BYTES)).decode()
+THINKS_S = 1.0
+"""Long enough for a moment that a server which ends sessions takes for quiet."""
 PUSH_TO_TALK = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
 
 
@@ -58,15 +61,18 @@ class Caller:
         await self._send({"type": "response.create"})
 
     async def asks_on(self, text: str) -> list[str]:
-        """One written turn after the other until the connection is gone: the status of each response that began, "lost" where that is all
-        that was heard of it."""
+        """One written turn after the other, each once the answer before was heard out, until the connection is gone: the status of each
+        response that began, "lost" where that is all that was heard of it."""
         statuses: list[str] = []
         while True:
             try:
                 await self.asks(text)
                 await self.gets("response.created")
                 statuses.append("lost")
-                statuses[-1] = str((await self.gets("response.done"))["response"]["status"])
+                events = await self._until("response.done")
+                statuses[-1] = str(events[-1]["response"]["status"])
+                sounds = [event["delta"] for event in events if event["type"] == "response.output_audio.delta"]
+                await asyncio.sleep(sum(len(base64.b64decode(sound)) for sound in sounds) / A_SECOND_BYTES + THINKS_S)
             except Lost:
                 return statuses
 
