@@ -135,6 +135,7 @@ class Session:
         if unwilling := await self._answering.close(CLOSING_S):
             log.warning("session %s leaves work that does not end: %s", self._wire.session.id, unwilling)
         await self._dictation.close()
+        self._tapes.clear()  # this object is part of cycles, which Python takes apart once in many minutes
         self._watcher.closed()
         await self._keeping.finish()
 

@@ -34,6 +34,11 @@ class Tapes:
         self._bytes = 0
         self._tapes: dict[str, _Tape] = {}  # by item id, the oldest first
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self._bytes
+
     def keep(self, item_id: str, pcm: Pcm, rate: int) -> None:
         """After what was kept of that item so far. Of an item that is too long alone the start is kept."""
         tape = self._tapes.setdefault(item_id, _Tape(rate))
@@ -47,6 +52,10 @@ class Tapes:
     def drop(self, item_id: str) -> None:
         if tape := self._tapes.pop(item_id, None):
             self._bytes -= tape.bytes
+
+    def clear(self) -> None:
+        self._tapes.clear()
+        self._bytes = 0
 
     def audio(self, item: Message, form: str) -> str | None:
         """In a format of the wire, as base64; of an interrupted answer what was played. None: it is not kept (any more)."""

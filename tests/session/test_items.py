@@ -1,10 +1,12 @@
 """Items with their sound: retrieved, brought by the client, cut."""
 
 import base64
+import gc
 import json
 
 import pytest
 
+from serve_app.tapes import Tapes
 from tests.session.line import House, a_spoken_turn
 
 
@@ -37,6 +39,20 @@ async def test_of_an_interrupted_answer_only_the_sound_that_was_played_is_retrie
         line.says("conversation.item.retrieve", item_id=item_id)
         retrieved = await line.gets("conversation.item.retrieved")
         assert len(base64.b64decode(content(retrieved)["audio"])) == 0.2 * 24_000 * 2
+
+
+async def test_the_sound_of_a_session_goes_with_it_before_its_objects_do() -> None:
+    """They refer to each other, so that they go when Python next looks for such, which in a process of many objects is seldom."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with House(["Hi."]).session() as line:
+            await a_spoken_turn(line)
+            (tapes,) = (one for one in gc.get_objects() if isinstance(one, Tapes))
+            assert tapes.size > 24_000
+        assert tapes.size == 0
+    finally:
+        gc.enable()
 
 
 async def test_a_long_utterance_is_retrieved_in_a_message_below_a_mebibyte() -> None:
