@@ -54,7 +54,7 @@ CLIENT = Port("ray-client", *_one(10001), "Ray's client server (head)", "nobody 
 WORKERS = Port("workers", 20_000, 20_999, "Ray's workers", "the other node", Reach.INNER, Reach.OUTSIDE)
 REPLICAS = Port("gateways", 30_000, 31_000, "gateway replicas", "HAProxy of both nodes", Reach.INNER, Reach.OUTSIDE)
 EPHEMERAL = Port("calls", 32_768, 60_999, "sockets of the engines, Serve's calls", "the other node", Reach.INNER, Reach.OUTSIDE)
-"""Taken from the kernel's range. Speech-to-text listens on the inner address only, and its token is asked for; Serve's do on all."""
+"""Taken from the kernel's range. The engines listen on the inner address only, and ask for a token; Serve's do on all."""
 
 PORTS = (
     HTTP,
