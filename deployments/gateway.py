@@ -15,6 +15,7 @@ from deployments.metrics import shown
 from deployments.observed import observed
 from deployments.remote import RemoteLanguageModel, RemoteSpeechToText, RemoteTextToSpeech, answer, near
 from deployments.sessions import RemoteKeeper
+from deployments.settled import settle
 from patches.serve_drain import let_sockets_end, on_shutdown
 from patches.uvicorn_limits import raise_limits
 from serve_app.access import Access
@@ -67,6 +68,7 @@ class Gateway:
         self._guard.start()
         self._showing = shown(self._sink, {LIVE_SESSIONS: lambda: self._door.sessions.sessions, **self._guard.gauges()})
         elsewhere = tuple(self._handles.values()) if settings.topology.several else ()
+        settle()
         self._following = asyncio.create_task(follow(self._door.shedding, self._guard, elsewhere, settings.memory))
 
     def __serve_build_asgi_app__(self) -> Starlette:

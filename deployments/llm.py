@@ -17,6 +17,7 @@ from deployments.memory_guard import MemoryGuard, State, give_back
 from deployments.metrics import Gauges, shown
 from deployments.observed import observed
 from deployments.proof import writes
+from deployments.settled import settle
 from serve_app.engine_settings import LanguageModelSettings
 from serve_app.engines import Prompt, ReplyPiece
 from serve_app.logs import LogSettings, about
@@ -44,6 +45,7 @@ class LanguageModel:
         self._guard = MemoryGuard(memory, lambda: give_back(self._engine))
         self._guard.start()
         calls: Gauges = {CALLS: lambda: self._served.calls.live, WAITING_TOKENS: lambda: self._waiting.tokens}
+        settle()
         self._showing = shown(sink, {**calls, PLANNED: lambda: settings.memory_bytes, **self._guard.gauges()})
 
     async def offer(self, known: Collection[str]) -> Offer | None:

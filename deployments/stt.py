@@ -16,6 +16,7 @@ from deployments.memory_guard import MemoryGuard, State, give_back
 from deployments.metrics import CountedRecogniser, Gauges, shown
 from deployments.observed import observed
 from deployments.proof import hears
+from deployments.settled import settle
 from deployments.sockets import Place
 from patches.serve_drain import on_shutdown
 from serve_app.ears import Limits
@@ -57,6 +58,7 @@ class SpeechToText:
         await self._ears.start()
         self._guard = MemoryGuard(memory, lambda: give_back(self._engine))
         self._guard.start()
+        settle()
         self._showing = shown(sink, {**self._gauges(), PLANNED: lambda: settings.memory_bytes})
         loop = asyncio.get_running_loop()
         on_shutdown(lambda: loop.call_soon_threadsafe(self._ears.leave))

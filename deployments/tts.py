@@ -12,6 +12,7 @@ from deployments.memory_guard import MemoryGuard, State, give_back
 from deployments.metrics import Gauges, shown
 from deployments.observed import observed
 from deployments.proof import speaks
+from deployments.settled import settle
 from serve_app.engine_settings import TextToSpeechSettings
 from serve_app.logs import LogSettings
 from serve_app.measures import CALLS, OF_TEXT_TO_SPEECH, PLANNED
@@ -31,6 +32,7 @@ class TextToSpeech:
         self._guard = MemoryGuard(memory, lambda: give_back(self._engine))
         self._guard.start()
         calls: Gauges = {CALLS: lambda: self._served.calls.live, PLANNED: lambda: settings.memory_bytes}
+        settle()
         self._showing = shown(sink, {**calls, **self._guard.gauges()})
 
     async def offer(self, known: Collection[str]) -> Offer | None:

@@ -29,6 +29,7 @@ def _arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--think-s", type=float, default=2.0, help="mean time between an answer and the next question, in seconds")
     parser.add_argument("--interrupt-rate", type=float, default=0.2, help="share of answers that are interrupted by the next question")
     parser.add_argument("--turns", type=int, default=50, help="turns of a session; then the caller hangs up and calls again")
+    parser.add_argument("--staggered", action="store_true", help="callers begin amid a session: their first has fewer turns, by chance")
     parser.add_argument("--patience-s", type=float, default=60.0, help="after so many seconds without a sign a turn counts as hung")
     parser.add_argument("--max-tokens", type=int, default=40, help="of an answer")
     parser.add_argument("--wrong-words", type=float, default=0.34, help="word error rate from which a turn was misheard; 9: never")
@@ -41,7 +42,8 @@ class VoiceUser(User):
 
     def on_start(self) -> None:
         self._caller: Caller | None = None
-        self._turns = 0
+        options = self.environment.parsed_options
+        self._turns = random.randrange(options.turns) if options.staggered else 0
         self._waiting: Turn | None = None
 
     def on_stop(self) -> None:

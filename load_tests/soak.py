@@ -69,7 +69,7 @@ def _soaked(args: argparse.Namespace, address: str) -> dict[str, Any]:
     watch = Watch(args.every_s)
     watch.start()
     report = ["--html", str(args.out.with_suffix(".html"))] if args.out else []
-    command = locust(address.replace("http", "ws"), args.callers, round(60 * args.minutes), [*report, *args.more])
+    command = locust(address.replace("http", "ws"), args.callers, round(60 * args.minutes), ["--staggered", *report, *args.more])
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     watch.end()
     if not ran.stdout.strip():

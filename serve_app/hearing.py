@@ -111,6 +111,7 @@ class Hearing:
 
     def close(self) -> None:
         self._stop_judging()
+        self._ring = Ring(1)  # a session is part of cycles, so that this object may stay for a long time
 
     def _take(self, frame: Pcm) -> None:
         start = self._ring.position

@@ -3,11 +3,13 @@
 import base64
 import gc
 import json
+import tracemalloc
 
 import pytest
 
-from serve_app.tapes import Tapes
 from tests.session.line import House, a_spoken_turn
+
+KIB = 1024
 
 
 def content(event: dict, index: int = 0) -> dict:
@@ -43,16 +45,24 @@ async def test_of_an_interrupted_answer_only_the_sound_that_was_played_is_retrie
 
 async def test_the_sound_of_a_session_goes_with_it_before_its_objects_do() -> None:
     """They refer to each other, so that they go when Python next looks for such, which in a process of many objects is seldom."""
+    async with House(["Hi."]).session() as line:
+        await a_spoken_turn(line)  # what is loaded with the first session stays
     gc.collect()
     gc.disable()
+    tracemalloc.start()
     try:
         async with House(["Hi."]).session() as line:
-            await a_spoken_turn(line)
-            (tapes,) = (one for one in gc.get_objects() if type(one) is Tapes)  # isinstance would ask torch's deprecated names too
-            assert tapes.size > 24_000
-        assert tapes.size == 0
+            await a_spoken_turn(line, seconds=6.0)
+            assert taken() > 1024 * KIB
+        assert taken() < 256 * KIB
     finally:
+        tracemalloc.stop()
         gc.enable()
+
+
+def taken() -> int:
+    """Bytes, since tracemalloc started."""
+    return tracemalloc.get_traced_memory()[0]
 
 
 async def test_a_long_utterance_is_retrieved_in_a_message_below_a_mebibyte() -> None:
