@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -26,6 +27,7 @@ def running(log: Path, profile: str = "cpu", *settings: str, **environment: str)
         yield address
         return
     port = free_port()
+    _end_properly()
     command = [str(Path(sys.executable).parent / "sparkvox"), "serve", f"profile={profile}", *settings, "--port", str(port)]
     with log.open("w") as out:
         server = subprocess.Popen(
@@ -57,6 +59,12 @@ def wait_until(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
             pass
         time.sleep(1)
     pytest.fail(f"the server is not ready after {START_S} s:\n{log.read_text()[-4000:]}")
+
+
+def _end_properly() -> None:
+    """Whoever is told to end (`timeout`, a service manager) ends its server, too, as with Ctrl-C: else Ray and the models would stay."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _environment() -> dict[str, str]:
