@@ -22,6 +22,7 @@ from serve_app.engine_settings import LanguageModelSettings
 from serve_app.engines import Prompt, ReplyPiece
 from serve_app.logs import LogSettings, about
 from serve_app.measures import CALLS, OF_LANGUAGE_MODEL, PLANNED, WAITING_TOKENS
+from serve_app.pressure import Level
 from serve_app.settings import DEFAULT_LOGS, DEFAULT_MEMORY, MemorySettings
 
 YIELDS = 10
@@ -42,7 +43,7 @@ class LanguageModel:
             await self._engine.warm()
             await writes(self._engine)
         self._served = await serving(self._reply, REPLIES, settings.max_ongoing)
-        self._guard = MemoryGuard(memory, lambda: give_back(self._engine))
+        self._guard = MemoryGuard(memory, lambda: give_back(self._engine), Level.LARGEST_CACHE)
         self._guard.start()
         calls: Gauges = {CALLS: lambda: self._served.calls.live, WAITING_TOKENS: lambda: self._waiting.tokens}
         settle()

@@ -25,10 +25,11 @@ State = tuple[Level, str]
 
 
 class MemoryGuard:
-    def __init__(self, memory: MemorySettings, give_back: Callable[[], Awaitable[None]]) -> None:
-        """`give_back` is awaited each time that caches are to go."""
+    def __init__(self, memory: MemorySettings, give_back: Callable[[], Awaitable[None]], gives_at: Level = Level.ALL_CACHES) -> None:
+        """`give_back` is awaited when memory is as short as `gives_at`, and again for as long as it is."""
         self._memory = memory
         self._give_back = give_back
+        self._gives_at = gives_at
         self._pressure = Pressure(Limits(memory.low_bytes, memory.stalled, memory.step_s, memory.calm_s))
         self._task: asyncio.Task[None] | None = None
         self._reading: Reading | None = None
@@ -63,7 +64,7 @@ class MemoryGuard:
                 log.warning("nobody watches this node's memory: %s cannot be read (%s)", self._memory.proc, error)
                 return
             self._say(before=self._pressure.level, level=self._pressure.read(reading, loop.time()))
-            if self._pressure.level is Level.SMALLER_CACHES and loop.time() >= give_back_at:
+            if self._pressure.level >= self._gives_at and loop.time() >= give_back_at:
                 await self._small_caches()
                 give_back_at = loop.time() + self._memory.calm_s  # they fill again
             await asyncio.sleep(self._memory.period_s)

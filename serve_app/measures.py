@@ -157,7 +157,7 @@ OF_TEXT_TO_SPEECH = (CALLS,)
 
 AVAILABLE = _gauge("sparkvox_memory_available_bytes", "MemAvailable of this replica's node")
 TOTAL = _gauge("sparkvox_memory_total_bytes", "MemTotal of this replica's node")
-PRESSURE = _gauge("sparkvox_memory_pressure_level", "0 normal, 1 no new sessions, 2 no drafts, 3 smaller caches")
+PRESSURE = _gauge("sparkvox_memory_pressure_level", "0 normal, 1 no new sessions, 2 no drafts, 3 the largest cache, 4 all caches")
 PLANNED = _gauge("sparkvox_memory_planned_bytes", "What the memory plan gives this replica of an engine")
 
 OF_NODES = (AVAILABLE, TOTAL, PRESSURE)

@@ -24,7 +24,9 @@ class Level(IntEnum):
     NORMAL = 0
     NO_NEW_SESSIONS = 1
     NO_SPECULATION = 2
-    SMALLER_CACHES = 3
+    LARGEST_CACHE = 3
+    """The language model's: prefixes of conversations, and what torch keeps beside them."""
+    ALL_CACHES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Pressure:
 
     def _rise(self, reading: Reading, now: float) -> None:
         due = self._stepped_at is None or now - self._stepped_at >= self._limits.step_s
-        if self.level is not Level.SMALLER_CACHES and (due or self._is_short(reading, 0.5)):
+        if self.level is not max(Level) and (due or self._is_short(reading, 0.5)):
             self.level = Level(self.level + 1)
             self.why = self._sentence(reading)
             self._stepped_at = now

@@ -21,21 +21,23 @@ def levels(pressure: Pressure, readings: list[tuple[float, Reading]]) -> list[Le
     return [pressure.read(reading, now) for now, reading in readings]
 
 
-def test_sessions_are_given_up_first_then_speculation_then_caches() -> None:
-    seen = levels(Pressure(LIMITS), [(0, PLENTY), (1, LOW), (2, LOW), (3, LOW), (4, LOW), (5, LOW), (6, LOW)])
+def test_sessions_are_given_up_first_then_speculation_then_the_largest_cache_then_all() -> None:
+    seen = levels(Pressure(LIMITS), [(0, PLENTY), (1, LOW), (2, LOW), (3, LOW), (4, LOW), (5, LOW), (6, LOW), (7, LOW), (99, LOW)])
     assert seen == [
         Level.NORMAL,
         Level.NO_NEW_SESSIONS,
         Level.NO_NEW_SESSIONS,
         Level.NO_SPECULATION,
         Level.NO_SPECULATION,
-        Level.SMALLER_CACHES,
-        Level.SMALLER_CACHES,
+        Level.LARGEST_CACHE,
+        Level.LARGEST_CACHE,
+        Level.ALL_CACHES,
+        Level.ALL_CACHES,
     ]
 
 
 def test_very_short_memory_goes_through_the_same_steps_without_waiting() -> None:
-    assert levels(Pressure(LIMITS), [(0, CRITICAL), (0.1, CRITICAL), (0.2, CRITICAL)]) == [1, 2, 3]
+    assert levels(Pressure(LIMITS), [(0, CRITICAL), (0.1, CRITICAL), (0.2, CRITICAL), (0.3, CRITICAL)]) == [1, 2, 3, 4]
 
 
 def test_all_comes_back_one_step_at_a_time_once_it_has_been_easy() -> None:
@@ -87,7 +89,7 @@ def test_a_step_is_never_skipped_and_a_quiet_machine_always_comes_back(moments: 
         level = pressure.read(reading, now)
         assert abs(level - before) <= 1
         before = level
-    for _ in range(40):
+    for _ in range(60):
         now += 1
         pressure.read(PLENTY, now)
     assert pressure.level is Level.NORMAL
@@ -99,7 +101,7 @@ def test_what_is_given_up_follows_the_level() -> None:
     for level in Level:
         shedding.level = level
         given_up.append((shedding.takes_sessions, shedding.speculates))
-    assert given_up == [(True, True), (False, True), (False, False), (False, False)]
+    assert given_up == [(True, True), (False, True), (False, False), (False, False), (False, False)]
 
 
 def proc(folder: Path, available_kib: int, stalled: str = "0.00") -> Path:

@@ -114,6 +114,6 @@ async def test_a_gateway_hears_how_the_nodes_of_the_others_are(short: str, kerne
     kernel.has(60)
     await eventually(worst, (3, 0))
     kernel.has(1)
-    await eventually(worst, (3, 3))
+    await eventually(worst, (3, 4))
     kernel.has(60)
     await eventually(worst, (3, 0))
