@@ -78,6 +78,14 @@ def test_what_a_pause_hides_is_told_as_it_was_measured() -> None:
         assert told in PERFORMANCE
 
 
+def test_the_waits_beside_pipecat_are_told_as_they_were_measured() -> None:
+    for row in result("beside-pipecat-cpu")["rows"]:
+        side = {"pipecat": "pipecat"}.get(row["side"], f"the server, {row['side']} turns")
+        waits = f"{row['wait']['p50']:.2f} | {row['wait']['p90']:.2f} | {row['ratio']:.2f}"
+        assert f"| `{row['turn_taking']}` | {side} | {row['turns']} | {waits} |" in PERFORMANCE
+        assert side != "the server, eager turns" or f"{row['ratio']:.2f}" in README
+
+
 def test_echoes_are_told_as_they_were_counted() -> None:
     def rate(handling: str) -> tuple[int, float]:
         return sum(one[handling]["false"] for one in ECHO["alone"]), sum(one[handling]["answer_s"] for one in ECHO["alone"])
