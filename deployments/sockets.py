@@ -39,12 +39,17 @@ class Place:
     port: int
     token: str
 
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"ws://{host}:{self.port}/"
+
 
 async def connected(place: Place, subprotocol: str, whose: str) -> ClientConnection:
     """Raises `EngineGone`."""
     try:
         return await connect(
-            f"ws://{place.host}:{place.port}/",
+            place.url,
             subprotocols=[Subprotocol(subprotocol)],
             additional_headers={"Authorization": f"Bearer {place.token}"},
             compression=None,
