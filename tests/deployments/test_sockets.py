@@ -9,12 +9,12 @@ from deployments.sockets import Listener, connected
 
 
 def has(host: str) -> bool:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as one:
-        try:
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as one:
             one.bind((host, 0))
-        except OSError:
-            return False
-        return True
+    except OSError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
