@@ -65,6 +65,17 @@ class FunctionCallOutput:
 Item = Message | FunctionCall | FunctionCallOutput
 
 
+def characters(item: Item) -> int:
+    """Of what the item says."""
+    match item:
+        case Message():
+            return sum(len(part.text or "") for part in item.parts)
+        case FunctionCall():
+            return len(item.arguments)
+        case FunctionCallOutput():
+            return len(item.output)
+
+
 @dataclass(frozen=True, slots=True)
 class ItemReference:
     """In a response's own input: an item of the conversation, by id."""

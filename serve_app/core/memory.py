@@ -7,12 +7,15 @@ from dataclasses import replace
 from serve_app.core import events as ev
 from serve_app.core import notifications as told
 from serve_app.core.commands import Command, Tell, problem
-from serve_app.core.items import FunctionCall, FunctionCallOutput, History, Item, Kind, Message, Role, Status
+from serve_app.core.items import FunctionCall, FunctionCallOutput, History, Item, Kind, Message, Role, Status, characters
 from serve_app.core.playback import Playback
 from serve_app.core.truncation import SpokenAudio
 
 TOO_LATE_S = 0.5
 """Clients that count the time since they began to play may be so much beyond the end of the audio."""
+
+MOST = 4 * 1024 * 1024
+"""Characters of a conversation beyond which a client creates no more items; a model's context has an eighth of that, or less."""
 
 
 class Memory:
@@ -110,6 +113,9 @@ class Memory:
         if previous not in (None, "root") and previous not in self.history:
             message = f"Item {previous!r} does not exist."
             return [problem(message, "item_create_invalid_previous_item_id", "previous_item_id", event.event_id)]
+        if sum(map(characters, self.history)) + characters(item) > MOST:
+            message = f"With this item the conversation would have over {MOST} characters: delete others first."
+            return [problem(message, "conversation_too_long", "item", event.event_id)]
         after = {None: self.history.last_id, "root": None}.get(previous, previous)
         self.history.insert_after(after, item)
         return [Tell(told.ItemAdded(deepcopy(item), after)), Tell(told.ItemDone(deepcopy(item), after))]
