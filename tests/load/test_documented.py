@@ -69,6 +69,19 @@ def test_two_nodes_are_told_as_they_were_measured() -> None:
     assert f"{found['ratio']} times the sessions ({low} to {high})" in README
 
 
+def test_callers_are_told_as_they_were_measured() -> None:
+    for step in result("knee-cpu")["steps"]:
+        waits = f"{step['p50'] / 1000:.1f} s | {step['p95'] / 1000:.1f} s"
+        assert f"| {step['callers']} | {step['turns']} | {waits} |" in PERFORMANCE
+    found = result("soak-cpu")
+    memory = found["memory_mib"]["all"]
+    turns, wait = f"{found['turns']} turns", f"{found['p50'] / 1000:.1f} s"
+    assert found["failed"] == 0 and not any(found["left"].values())
+    assert all(word in PERFORMANCE and word in README for word in (turns, wait))
+    assert f"from {memory['first']:.0f} to {memory['last']:.0f} MiB" in PERFORMANCE
+    assert f"({memory['first']:.0f} to {memory['last']:.0f} MiB)" in README
+
+
 def test_what_a_pause_hides_is_told_as_it_was_measured() -> None:
     for row in result("eager-turns-cpu")["rows"]:
         if row["kind"] == "patient":
