@@ -121,7 +121,7 @@ def test_answers_are_not_begun_in_the_pause_while_memory_is_short() -> None:
     for level in Level:
         door.shedding.level = level
         begun.append(eager())
-    assert begun == [True, True, False, False]
+    assert begun == [True, True, False, False, False]
 
 
 def test_sessions_are_refused_with_the_reason_while_memory_is_short() -> None:
