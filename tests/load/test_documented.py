@@ -87,7 +87,7 @@ def test_what_a_pause_hides_is_told_as_it_was_measured() -> None:
         if row["kind"] == "patient":
             continue
         hidden, drafted = row["hidden"], f"{row['drafted']} of {row['turns']}"
-        told = f"{row['silence_ms'] / 1000:g} s | {drafted} | {hidden['p50']} ({hidden['from']} to {hidden['to']:.2f}) |"
+        told = f"{row['silence_ms'] / 1000:g} s | {drafted} | {hidden['p50']:.2f} ({hidden['from']:.2f} to {hidden['to']:.2f}) |"
         assert told in PERFORMANCE
 
 
