@@ -13,11 +13,12 @@ import json
 import random
 import statistics
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from load_tests.about import about
-from load_tests.bench.two_nodes import THINKS_S, WARM_S, measured_row
+from load_tests.bench.two_nodes import THINKS_S, WARM_S, talked
 from load_tests.say import say
 from load_tests.simulated_engines import Gpu, Model, ModelPace, OneByOne
 from load_tests.simulated_talk import Answer, Node
@@ -55,12 +56,21 @@ class Row:
     turns: int
     p50_s: float
     p95_s: float
+    failed: int = 0
 
 
 def simulated(paces: Paces, sessions: int, overhead_s: float, seconds: float = SIMULATED_S) -> Row:
-    waits = run(_simulated(paces, sessions, overhead_s, seconds))
+    return _row(sessions, run(_simulated(paces, sessions, overhead_s, seconds)))
+
+
+def measured(door: str, sessions: int, seconds: float) -> Row:
+    waits, failed = asyncio.run(talked([door], sessions, seconds))
+    return _row(sessions, waits, failed)
+
+
+def _row(sessions: int, waits: Sequence[float], failed: int = 0) -> Row:
     cuts = statistics.quantiles(waits, n=20, method="inclusive")
-    return Row(sessions, len(waits), round(statistics.median(waits), 3), round(cuts[18], 3))
+    return Row(sessions, len(waits), round(statistics.median(waits), 3), round(cuts[18], 3), failed)
 
 
 async def _simulated(paces: Paces, sessions: int, overhead_s: float, seconds: float) -> list[float]:
@@ -89,8 +99,8 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "server.log", "fake", *Paces().settings) as address:
         door = address.removeprefix("http://")
-        alone = asyncio.run(measured_row([door], 1, args.seconds / 2))
-        real = asyncio.run(measured_row([door], args.sessions, args.seconds))
+        alone = measured(door, 1, args.seconds / 2)
+        real = measured(door, args.sessions, args.seconds)
     overhead_s = alone.p50_s - simulated(Paces(), 1, 0.0).p50_s
     paper = simulated(Paces(), args.sessions, overhead_s)
     errors = {name: round(getattr(paper, name) / getattr(real, name) - 1, 3) for name in ("p50_s", "p95_s")}

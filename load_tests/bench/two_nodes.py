@@ -126,16 +126,21 @@ def _measured(nodes: int, sessions: Sequence[int], seconds: float) -> list[Row]:
 
 
 async def measured_row(cluster: Cluster, used: Sequence[Host], sessions: int, seconds: float) -> Row:
-    waits: list[float] = []
     doors = [cluster.door(host) for host in used]
-    ends = time.monotonic() + WARM_S + seconds
-    talks = [_talk(doors[n % len(doors)], random.Random(n), ends, seconds, waits) for n in range(sessions)]
-    placed, *failed = await asyncio.gather(_placed(cluster, used), *talks)
+    placed, (waits, failed) = await asyncio.gather(_placed(cluster, used), talked(doors, sessions, seconds))
     p50, p95 = (round(float(value), 3) for value in np.percentile(waits, (50, PERCENTILE)))
-    row = Row(len(doors), sessions, len(waits), sum(failed), p50, p95, placed, tuple(round(wait, 3) for wait in waits))
+    row = Row(len(doors), sessions, len(waits), failed, p50, p95, placed, tuple(round(wait, 3) for wait in waits))
     said = f"{row.turns:4} turns, p50 {row.p50_s:.2f} s, p95 {row.p95_s:.2f} s, failed {row.failed}, placed {row.placed}"
     say(f"{row.nodes} nodes {row.sessions:3} sessions: {said}")
     return row
+
+
+async def talked(doors: Sequence[str], sessions: int, seconds: float) -> tuple[list[float], int]:
+    """The waits of so many callers, shared among the doors, and how many turns failed."""
+    waits: list[float] = []
+    ends = time.monotonic() + WARM_S + seconds
+    talks = (_talk(doors[n % len(doors)], random.Random(n), ends, seconds, waits) for n in range(sessions))
+    return waits, sum(await asyncio.gather(*talks))
 
 
 async def _placed(cluster: Cluster, used: Sequence[Host]) -> tuple[tuple[int, int], ...]:

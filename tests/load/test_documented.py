@@ -53,6 +53,14 @@ def test_what_sparks_carry_on_paper_is_told_as_it_came_out(one: dict[str, Any]) 
     assert f"| {one['sparks']} | {one['turns']} | {one['but']} | {wait} | {most['0.8']} | {most['1.0']} |" in PERFORMANCE
 
 
+def test_how_well_the_paper_predicts_is_told_as_it_came_out() -> None:
+    found = result("paper-check-cpu")
+    told = " ".join(PERFORMANCE.split())
+    paper, real = found["simulated"], found["real"]
+    assert f"predicted to wait {paper['p50_s']:.3f} s at p50 and {paper['p95_s']:.3f} s at p95" in told
+    assert f"and waited {real['p50_s']:.3f} and {real['p95_s']:.3f} s" in told
+
+
 def test_the_readme_tells_what_one_and_two_sparks_carry_on_paper() -> None:
     one, two = (next(row for row in PAPER["results"] if row["sparks"] == name and row["turns"] == "eager") for name in ("one", "two"))
     assert f"{one['carried']['1.0']} sessions at a 95th percentile of 1 s, two carry {two['carried']['1.0']}" in README
