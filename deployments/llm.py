@@ -46,8 +46,8 @@ class LanguageModel:
         self._guard = MemoryGuard(memory, lambda: give_back(self._engine), Level.LARGEST_CACHE)
         self._guard.start()
         calls: Gauges = {CALLS: lambda: self._served.calls.live, WAITING_TOKENS: lambda: self._waiting.tokens}
-        settle()
         self._showing = shown(sink, {**calls, PLANNED: lambda: settings.memory_bytes, **self._guard.gauges()})
+        settle()
 
     async def offer(self, known: Collection[str]) -> Offer | None:
         """To a gateway that has sockets to the replicas of these names."""

@@ -32,8 +32,8 @@ class TextToSpeech:
         self._guard = MemoryGuard(memory, lambda: give_back(self._engine))
         self._guard.start()
         calls: Gauges = {CALLS: lambda: self._served.calls.live, PLANNED: lambda: settings.memory_bytes}
-        settle()
         self._showing = shown(sink, {**calls, **self._guard.gauges()})
+        settle()
 
     async def offer(self, known: Collection[str]) -> Offer | None:
         """To a gateway that has sockets to the replicas of these names."""
