@@ -14,13 +14,14 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
-from deployments.guard import Guard, KeyCheck
+from deployments.guard import Guard, KeyCheck, deny
 from deployments.transport import SocketTransport, chosen_subprotocol
-from serve_app.admission import Door, Refused, origin_allowed
+from serve_app.admission import Door, Refused
 from serve_app.connection import refuse
 from serve_app.engine_queues import SessionQuestions
 from serve_app.engines import Engines
-from serve_app.http.exchange import caller_of
+from serve_app.http.errors import ApiError
+from serve_app.http.exchange import caller_of, check_origin
 from serve_app.http.routes import Api, routes, unknown
 from serve_app.limits import LimitReached
 from serve_app.realtime.client_events import SessionUpdateBody
@@ -44,8 +45,10 @@ class Front:
 
     async def realtime(self, socket: WebSocket) -> None:
         """Accepts before it refuses: a client sees why only then."""
-        if not origin_allowed(socket.headers.get("origin"), socket.headers.get("host"), self.settings.gateway.origins):
-            await socket.close(4403, "pages of other origins may not connect")
+        try:
+            check_origin(socket, self.settings.gateway.origins)
+        except ApiError as wrong:
+            await deny(wrong, socket.scope, socket.receive, socket.send)
             return
         await socket.accept(chosen_subprotocol(socket))
         transport = SocketTransport(socket, self.settings.session.max_message_bytes)
@@ -110,7 +113,7 @@ def application(
 def _before_all(front: Front) -> list[Middleware]:
     """Browsers ask without a key whether they may ask with one, so their question is answered before keys are."""
     gateway = front.settings.gateway
-    guard = Middleware(Guard, gateway.open_to_all or bool(front.door.access.keys))
+    guard = Middleware(Guard, gateway.open_to_all or bool(front.door.access.keys), gateway.hosts, front.door.sink)
     if not gateway.origins:
         return [guard]
     return [guard, Middleware(CORSMiddleware, allow_origins=gateway.origins, allow_methods=METHODS, allow_headers=["*"])]

@@ -5,16 +5,16 @@ import time
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from deployments.transport import SUBPROTOCOL, SocketTransport, chosen_subprotocol
 from serve_app.access import Access, WrongKey, presented
-from serve_app.admission import is_loopback
+from serve_app.admission import is_loopback, known_host
 from serve_app.connection import refuse
+from serve_app.hosts import host_name
 from serve_app.http.errors import ApiError, api_error, response
-from serve_app.http.exchange import CALLER
+from serve_app.http.exchange import CALLER, HOST_IS_KNOWN
 from serve_app.measures import NOWHERE, REFUSALS, Sink
 
 PAGE_HEADERS = {
@@ -24,28 +24,53 @@ PAGE_HEADERS = {
     "Cache-Control": "no-cache",
 }
 UNAUTHORIZED = 3000
-"""In IANA's registry of close codes, and what OpenAI's service closes with: not one of those that clients retry."""
+"""In IANA's registry of close codes, and what OpenAI's service closes with: not one of those that clients retry. For other refusals it is
+4000 and the HTTP status."""
 
 log = logging.getLogger(__name__)
 
 
 class Guard:
-    """Refuses peers of other machines where there is no key and nobody said that all may come in, and puts headers on the page.
+    """Refuses peers of other machines where there is no key and nobody said that all may come in, and requests that call the server by a
+    name that is not its own (serve_app/hosts.py); puts headers on the page.
 
-    Needed although the server binds to loopback: behind HAProxy the replicas' own ports may be open to the network.
+    The peer is looked at although the server binds to loopback: behind HAProxy the replicas' own ports may be open to the network. HAProxy
+    passes the client's `Host` on.
     """
 
-    def __init__(self, app: ASGIApp, beyond_loopback: bool) -> None:
+    def __init__(self, app: ASGIApp, beyond_loopback: bool, hosts: tuple[str, ...] = (), sink: Sink = NOWHERE) -> None:
+        """`hosts`: more names of the server."""
         self._app = app
         self._beyond_loopback = beyond_loopback
+        self._hosts = hosts
+        self._sink = sink
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or self._beyond_loopback or is_loopback(_peer(scope)):
-            await self._app(scope, receive, self._with_headers(send))
-        elif scope["type"] == "http":
-            await PlainTextResponse("This server answers its own machine only.\n", 403)(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._check(scope)
+        except ApiError as wrong:
+            self._sink.count(REFUSALS, of="host")
+            log.warning("%s from %s was refused: %s", scope["path"], _peer(scope), wrong)
+            await deny(wrong, scope, receive, send)
         else:
-            await send({"type": "websocket.close", "code": 4403, "reason": "this server answers its own machine only"})
+            await self._app({**scope, HOST_IS_KNOWN: True}, receive, self._with_headers(send))
+
+    def _check(self, scope: Scope) -> None:
+        """Raises `ApiError`."""
+        if not (self._beyond_loopback or is_loopback(_peer(scope))):
+            said = "This server answers its own machine only: it has no key. See 'Keys' in its README, or gateway.open_to_all."
+            raise ApiError(403, said, "other_machine")
+        given = Headers(scope=scope).getlist("host")
+        name = host_name(given[0]) if len(given) == 1 else None
+        if known_host(name or "", self._hosts, self._beyond_loopback):
+            return
+        if name is None:
+            raise ApiError(400, "The request needs one Host header, with the name of this server and nothing else.", "invalid_host")
+        said = f"{name!r} is not known as a name of this server. Call it localhost or 127.0.0.1; if this is its name, start it with"
+        raise ApiError(403, f"{said} gateway.hosts={name} (several with commas between them).", "host_not_allowed")
 
     def _with_headers(self, send: Send) -> Send:
         async def with_headers(message: Message) -> None:
@@ -77,21 +102,32 @@ class KeyCheck:
         except (WrongKey, ApiError) as wrong:
             self._sink.count(REFUSALS, of="key")
             log.warning("%s from %s was refused: %s", scope["path"], _peer(scope), wrong)
-            await _refuse(wrong, scope, receive, send)
+            await (deny if scope["type"] == "http" else refuse_handshake)(api_error(wrong), scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
 
-async def _refuse(wrong: WrongKey | ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+async def refuse_handshake(wrong: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
     """A program learns the status of a refused handshake, and raises; a browser does not tell its page, which is told in an event."""
-    if scope["type"] == "websocket" and _from_page(scope):
-        socket = WebSocket(scope, receive, send)
-        await socket.accept(chosen_subprotocol(socket))
-        await refuse(SocketTransport(socket, 0), str(wrong), "invalid_api_key", "invalid_request_error", UNAUTHORIZED)
-    elif scope["type"] == "http" or "websocket.http.response" in scope.get("extensions", {}):
-        await response(api_error(wrong))(scope, receive, send)
+    if not _from_page(scope):
+        await deny(wrong, scope, receive, send)
+        return
+    socket = WebSocket(scope, receive, send)
+    await socket.accept(chosen_subprotocol(socket))
+    error = wrong.body["error"]
+    await refuse(SocketTransport(socket, 0), error["message"], error["code"], error["type"], _close_code(wrong))
+
+
+async def deny(wrong: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+    """The answer to a request, or to the handshake of a websocket in place of the socket."""
+    if scope["type"] == "http" or "websocket.http.response" in scope.get("extensions", {}):
+        await response(wrong)(scope, receive, send)
     else:
-        await send({"type": "websocket.close", "code": UNAUTHORIZED, "reason": "invalid_api_key"})
+        await send({"type": "websocket.close", "code": _close_code(wrong), "reason": wrong.code or ""})
+
+
+def _close_code(wrong: ApiError) -> int:
+    return UNAUTHORIZED if wrong.status == 401 else 4000 + wrong.status
 
 
 def _from_page(scope: Scope) -> bool:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from serve_app.access import Access, Caller
 from serve_app.engine_queues import EngineQueues
 from serve_app.errors import SettingsError, SparkvoxError
+from serve_app.hosts import ANY, is_address, same_origin
 from serve_app.limits import Allowance, Allowances, LimitReached
 from serve_app.measures import NOWHERE, REFUSALS, Sink
 from serve_app.pressure import Shedding
@@ -104,9 +105,21 @@ def refuse_without_key(host: str) -> None:
         )
 
 
-def origin_allowed(origin: str | None, host: str | None, allowed: tuple[str, ...]) -> bool:
+def known_host(name: str, allowed: Sequence[str], beyond_loopback: bool) -> bool:
+    """Whether a client may call the server `name`, as `hosts.host_name` gave it: a web page can have another name point here
+    (serve_app/hosts.py). `allowed`: names from the settings, by which a server for other machines goes too as soon as there are any.
+    `beyond_loopback`: whether other machines may come in."""
+    if ANY in allowed or (beyond_loopback and not allowed):
+        return True
+    if name == "localhost" or is_loopback(name) or (beyond_loopback and is_address(name)):
+        return True
+    return any(name == one or (one.startswith("*.") and name.endswith(one[1:])) for one in allowed)
+
+
+def origin_allowed(origin: str | None, host: str | None, allowed: tuple[str, ...], host_is_known: bool = False) -> bool:
     """Programs send no origin; a page of this server has the server's own. Any other page that the user visits may not speak for the
-    user."""
+    user. `host_is_known`: the `Host` header was held to the names of this server; without that it proves nothing, because a page that has
+    its own name point here sends the same in both."""
     if origin is None or "*" in allowed or origin in allowed:
         return True
-    return host is not None and origin.partition("://")[2] == host
+    return host_is_known and host is not None and same_origin(origin, host)

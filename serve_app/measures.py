@@ -132,8 +132,9 @@ BARGE_INS = _counter(
 )  # fmt: skip
 REFUSALS = _counter(
     "sparkvox_refusals_total",
-    "What was not let in: no place, no place for this key, more audio than allowed, memory short, no place in speech-to-text, wrong key",
-    "reason", "places", "key_places", "audio", "memory", "engine", "key",
+    "What was not let in: no place, no place for this key, more audio than allowed, memory short, no place in speech-to-text, wrong key, "
+    "a name or another machine that may not",
+    "reason", "places", "key_places", "audio", "memory", "engine", "key", "host",
 )  # fmt: skip
 
 OF_SESSIONS = (

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationErro
 
 from serve_app.engine_settings import EngineChoice, LanguageModelSettings, SpeechToTextSettings, TextToSpeechSettings
 from serve_app.errors import SettingsError
+from serve_app.hosts import allowed_name
 from serve_app.layers import merged, nested, sentence
 from serve_app.logs import LogSettings
 from serve_app.profiles import SPARK_PACKAGES, Profile, TopologyName, defaults
@@ -49,10 +50,19 @@ class GatewaySettings(Section):
     """Without a key: whoever reaches the port may use the server. Else it answers its own machine only."""
     origins: tuple[str, ...] = ()
     """Origins of web pages that may connect, besides the server's own page. `*`: any."""
+    hosts: tuple[str, ...] = ()
+    """Names by which clients may call the server, besides localhost and the addresses of this machine's loopback: `voice.example.org`,
+    `*.example.org`; `*`: any. A server without a key that answers its own machine is held to them always, because a web page can have its
+    own name point here; any other server only where some are set, and then addresses of all kinds pass too."""
     max_audio_s_a_minute: float | None = Field(7200.0, gt=0)
     """Audio that one replica takes from all together; more is refused. The default is twice what 60 people can say."""
 
-    _split = field_validator("origins", mode="before")(_listed)
+    _split = field_validator("origins", "hosts", mode="before")(_listed)
+
+    @field_validator("hosts")
+    @classmethod
+    def _as_compared(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(allowed_name(host) for host in hosts)
 
 
 class LimitSettings(Section):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import orjson
 from pydantic import BaseModel
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -21,6 +21,8 @@ from serve_app.http.errors import response as error_response
 
 CALLER = "sparkvox.caller"
 """Where a request's scope has who sends it."""
+HOST_IS_KNOWN = "sparkvox.host_is_known"
+"""Where a request's scope has that its `Host` was held to the names of this server."""
 MAX_JSON_BYTES = 4 * 1024 * 1024
 
 T = TypeVar("T")
@@ -39,6 +41,15 @@ def caller_of(scope: Scope) -> Caller:
     return caller
 
 
+def check_origin(connection: HTTPConnection, allowed: tuple[str, ...]) -> None:
+    """Raises `ApiError` 403 for what a web page sends that is neither this server's own nor one of `allowed`."""
+    headers = connection.headers
+    origin = headers.get("origin")
+    if not origin_allowed(origin, headers.get("host"), allowed, connection.scope.get(HOST_IS_KNOWN, False)):
+        said = f"Pages of other origins may not use this server; gateway.origins={origin} would let this one."
+        raise ApiError(403, said, "origin_not_allowed")
+
+
 class Endpoint:
     """An ASGI application that holds a place of the admission from the first byte of a request to the last of its response."""
 
@@ -54,7 +65,7 @@ class Endpoint:
 
     async def _response(self, request: Request, place: ExitStack) -> Response:
         try:
-            self._check_origin(request)
+            check_origin(request, self._origins)
             key = caller_of(request.scope).key
             place.enter_context(self._admission.session(key.digest, key.limits.requests))
             return await self._answer(request)
@@ -62,10 +73,6 @@ class Endpoint:
             raise
         except Exception as error:
             return error_response(api_error(error))
-
-    def _check_origin(self, request: Request) -> None:
-        if not origin_allowed(request.headers.get("origin"), request.headers.get("host"), self._origins):
-            raise ApiError(403, "Pages of other origins may not use this server.", "origin_not_allowed")
 
 
 class Streamed(Response):

@@ -25,7 +25,7 @@ from serve_app.settings import Settings
 
 def knock(peer: str, beyond_loopback: bool) -> int:
     guarded = Guard(PlainTextResponse("come in"), beyond_loopback)
-    return TestClient(guarded, client=(peer, 50_000)).get("/").status_code
+    return TestClient(guarded, "http://localhost:8000", client=(peer, 50_000)).get("/").status_code
 
 
 @pytest.mark.parametrize("peer", ["192.0.2.7", "2001:db8::7"])
@@ -61,14 +61,29 @@ def test_places_are_given_back_however_a_session_ends() -> None:
     [
         (None, (), True),
         ("http://here:8000", (), True),
+        ("HTTP://Here:8000", (), True),
+        ("http://here", (), False),
+        ("http://here:8001", (), False),
         ("http://there", (), False),
+        ("file://here:8000", (), False),
         ("null", (), False),
         ("http://there", ("http://there",), True),
         ("http://there", ("*",), True),
     ],
 )
 def test_pages_come_in_from_here_and_from_where_it_is_allowed(origin: str | None, allowed: tuple[str, ...], comes_in: bool) -> None:
-    assert origin_allowed(origin, "here:8000", allowed) is comes_in
+    assert origin_allowed(origin, "here:8000", allowed, host_is_known=True) is comes_in
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"), [("https://here", "here:443"), ("https://here:443", "here"), ("http://here", "here:80"), ("http://[::1]", "[::1]")]
+)
+def test_the_default_port_of_a_page_may_be_written_or_not(origin: str, host: str) -> None:
+    assert origin_allowed(origin, host, (), host_is_known=True)
+
+
+def test_a_page_is_not_from_here_because_its_own_name_points_here() -> None:
+    assert not origin_allowed("http://evil.example:8000", "evil.example:8000", ())
 
 
 def a_client(query: bytes = b"", **options: Any) -> tuple[Door, SessionOptions]:
