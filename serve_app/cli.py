@@ -12,6 +12,7 @@ COMMANDS = {
     "serve": ("serve_app.serving", "start the server on this machine"),
     "node": ("cluster.node", "start, join, watch and leave a cluster of boxes"),
     "talk": ("serve_app.talk", "speak WAV files, or through the microphone, to a server"),
+    "say": ("serve_app.say", "speak a text without a server, or show its words or phonemes"),
     "keys": ("serve_app.keys_command", "make and list the API keys that open the server"),
     "plan": ("cluster.plan_command", "show what goes where, whether it fits the memory, and what would still fit"),
     "models": ("serve_app.models_command", "list the model files, or fetch them"),

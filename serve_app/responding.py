@@ -20,7 +20,7 @@ from serve_app.core.retries import Retries
 from serve_app.engines import Engines, Pcm, ReplyEnd, ReplyPiece, Sound, Speech, TextDelta, ToolCallDelta
 from serve_app.errors import EngineGone, SparkvoxError
 from serve_app.logs import about
-from serve_app.speech_text import CodeFilter, speakable
+from serve_app.speech_text import Wording
 from serve_app.streams import begun_again, closable
 
 PIECES_AHEAD = 64
@@ -112,11 +112,11 @@ class Responding:
     async def _make(self) -> None:
         """Speaks the clauses into a short queue."""
         about(response_id=self.id)
-        code = CodeFilter()
+        wording = Wording()
         try:
             while True:
                 clause = await self._clauses.get()
-                text = speakable(code.feed(clause.text))
+                text = wording.words(clause.text)
                 saying = await self._say(clause, text) if text else _Saying(clause)
                 await self._pieces.put(_Piece(saying, None))
                 await self._released.wait()

@@ -2,17 +2,26 @@
 
 A language model writes for the eye: markdown, digits, signs, addresses. A voice needs words. `speakable` works on a clause, a fragment of a
 reply as it comes (core/clauses.py), and needs nothing of what comes before or after; only fenced code does, which `CodeFilter` follows.
+`Wording` is both, for the clauses of one text in their order: whatever speaks a text words it so.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING
 
+from serve_app.core.clauses import ClauseCutter
 from serve_app.speech_markdown import CodeFilter as CodeFilter
 from serve_app.speech_markdown import without_markdown
 from serve_app.speech_numbers import spoken_numbers
 from serve_app.speech_words import ADDRESSES, SIGNS_LEFT, WORDS, applied
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LANGUAGES = ("en", "es", "fr", "de", "it", "pt", "hi", "zh", "ja")
+"""Languages that a text may be in."""
 
 MOST_PASSES = 6
 """One pass may uncover what the next one reads ("&amp;amp;"); text has two at most, noise may have more."""
@@ -33,6 +42,26 @@ _TIDY = (
     (re.compile(r"^[\s,.;:!?—+)-]+|\s+$"), ""),
     (re.compile(r"\s+"), " "),
 )
+
+
+class Wording:
+    """Words the clauses of one text, given one after the other."""
+
+    def __init__(self, language: str = "en") -> None:
+        self._code = CodeFilter()
+        self._language = language
+
+    def words(self, clause: str) -> str:
+        """Empty when nothing in the clause can be said."""
+        return speakable(self._code.feed(clause), self._language)
+
+
+def clauses_in_words(text: str, language: str = "en") -> Iterator[str]:
+    """Yields the words of each clause of a whole text, as a response with that text would be spoken."""
+    cutter, wording = ClauseCutter(), Wording(language)
+    for clause in [*cutter.feed(text), *cutter.flush()]:
+        if words := wording.words(clause):
+            yield words
 
 
 def speakable(text: str, language: str = "en") -> str:

@@ -1,4 +1,5 @@
-"""The microphone and the loudspeaker of this machine, through `sounddevice`, for `sparkvox talk` without files."""
+"""The microphone and the loudspeaker of this machine, through `sounddevice`, for `sparkvox talk` without files and
+`sparkvox say`."""
 
 import asyncio
 import threading
@@ -22,7 +23,7 @@ def _sounddevice() -> Any:
         import sounddevice
     except (ImportError, OSError) as error:  # OSError: the package is there, the PortAudio library is not
         raise NoSoundDevice(
-            "For the microphone install sounddevice (pip install sounddevice) and PortAudio (Debian: libportaudio2), or name a WAV file."
+            "To use a sound device install sounddevice (pip install sounddevice) and PortAudio (Debian: libportaudio2), or name a WAV file."
         ) from error
     return sounddevice
 

@@ -1,6 +1,7 @@
 """Which model files the engines of the settings will ask for, so that they are here, and checked, before a replica waits for them."""
 
 import os
+from collections.abc import Iterable
 
 from deployments.engines import ELSEWHERE
 from serve_app import licences, models
@@ -27,12 +28,12 @@ MODELS = {
 """The same for engines whose option `model` may name another."""
 
 
-def fetch(settings: Settings) -> None:
-    """All weights that the settings need, checked, before a replica waits for them."""
+def fetch(settings: Settings, names: Iterable[str] | None = None) -> None:
+    """All weights that the settings need, or those of the names alone, checked, before a replica waits for them."""
     if settings.models.cache is not None:
         os.environ[CACHE_VARIABLE] = str(settings.models.cache)
     licences.accept(settings.models.accept_licences)
-    for name in every(settings):
+    for name in every(settings) if names is None else names:
         models.ensure(name)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deployments.engines.kokoro_speech import FRAME_SAMPLES, Voiced, style_row
+from deployments.engines.kokoro_speech import FRAME_SAMPLES, Voiced, style_row, vocabulary
 from serve_app.errors import EngineFailed
 
 if TYPE_CHECKING:
@@ -22,12 +21,11 @@ DURATIONS = "/encoder/Cast_output_0"
 class KokoroModel:
     def __init__(self, folder: Path, threads: int) -> None:
         """`folder` holds kokoro.onnx and vocab.json. Raises `EngineFailed` when they cannot be read."""
+        self._vocabulary = vocabulary(folder)
         try:
-            vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
             content = (folder / "kokoro.onnx").read_bytes()
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise EngineFailed(f"Kokoro's files in {folder.name} cannot be read: {error}") from error
-        self._vocabulary: dict[str, int] = vocabulary["vocab"]
         self._tells_durations = DURATIONS.encode() in content
         self._session = _session(content + (_as_output(DURATIONS) if self._tells_durations else b""), threads)
 

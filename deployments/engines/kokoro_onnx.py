@@ -10,7 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from deployments.engines.kokoro_model import KokoroModel
-from deployments.engines.kokoro_speech import RATE, KokoroVoices, heard, held_speed, in_sounds, pieces_of, sounds_of
+from deployments.engines.kokoro_speech import (
+    LANGUAGES,
+    RATE,
+    KokoroVoices,
+    heard,
+    held_speed,
+    in_sounds,
+    phonemes_of,
+    pieces_of,
+    sounds_of,
+    vocabulary,
+)
 from serve_app import models
 from serve_app.engines import Sound, Speech, Word
 from serve_app.errors import EngineFailed
@@ -26,6 +37,7 @@ Done = TypeVar("Done")
 
 class KokoroOnnx:
     sample_rate = RATE
+    languages = LANGUAGES
 
     def __init__(self, model: str = "kokoro-82m-int8", voices: str = "kokoro-voices", threads: int = 2) -> None:
         """`model` and `voices`: artifacts or folders (serve_app/models.py); `threads`: inside one run of the model."""
@@ -49,6 +61,15 @@ class KokoroOnnx:
             for sound in in_sounds(pcm, words, spoken_s):
                 yield sound
             spoken_s += len(pcm) / RATE
+
+    def known_voices(self) -> tuple[str, ...]:
+        """The names of the voices. The engine need not be warm; the files are fetched where they are not here."""
+        return KokoroVoices(models.ensure(self._artifacts[1])).names
+
+    def phonemes(self, speech: Speech) -> str:
+        """What the model would be given for it. The engine need not be warm; its files are fetched where they are not here."""
+        folder, folder_of_voices = (models.ensure(name) for name in self._artifacts)
+        return phonemes_of(speech, KokoroVoices(folder_of_voices), vocabulary(folder))
 
     async def _work(self, function: Callable[..., Done], *arguments: Any) -> Done:
         return await asyncio.get_running_loop().run_in_executor(self._worker, function, *arguments)

@@ -7,6 +7,7 @@ the first, and a clause that ends at a comma should not pause like a sentence.
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -43,6 +44,8 @@ CLAUSE_ENDS = SENTENCE_ENDS + ",;:—"
 CLOSING = "\"'”’)"
 ENGLISH = {"a": False, "b": True}
 """The first letter of a voice says what it speaks; whether that is British English. Other languages need other phonemes."""
+LANGUAGES = ("en",)
+"""What its voices speak here."""
 SLOWEST, FASTEST = 0.25, 4.0
 
 Piece = tuple["SpokenWord", ...]
@@ -90,6 +93,23 @@ class KokoroVoices:
 def style_row(style: Floats, sounds: str) -> Floats:
     """Shape [1, 256]: the package kokoro (KPipeline.infer) takes the row len - 1."""
     return style[len(sounds) - 1][None]
+
+
+def vocabulary(folder: Path) -> dict[str, int]:
+    """Reads the phonemes that a model knows, with their numbers, from vocab.json or the original's config.json. Raises `EngineFailed`."""
+    try:
+        file = next((path for name in ("vocab.json", "config.json") if (path := folder / name).exists()), folder / "vocab.json")
+        known: dict[str, int] = json.loads(file.read_text(encoding="utf-8"))["vocab"]
+    except (OSError, ValueError, KeyError) as error:
+        raise EngineFailed(f"Kokoro's files in {folder.name} cannot be read: {error}") from error
+    return known
+
+
+def phonemes_of(speech: Speech, voices: KokoroVoices, known: dict[str, int]) -> str:
+    """The phonemes that the model would be given. Raises `UnknownVoice`."""
+    voices.style(speech.voice)
+    kept = pieces_of(speech, lambda phonemes: "".join(phoneme for phoneme in phonemes if phoneme in known))
+    return " ".join(sounds_of(piece) for piece in kept)
 
 
 def held_speed(speech: Speech) -> float:

@@ -13,7 +13,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from deployments.engines.batching import Batches
-from deployments.engines.kokoro_speech import RATE, KokoroVoices, heard, held_speed, in_sounds, pieces_of, sounds_of, style_row
+from deployments.engines.kokoro_speech import (
+    LANGUAGES,
+    RATE,
+    KokoroVoices,
+    heard,
+    held_speed,
+    in_sounds,
+    phonemes_of,
+    pieces_of,
+    sounds_of,
+    style_row,
+    vocabulary,
+)
 from serve_app import models
 from serve_app.engines import Sound, Speech
 from serve_app.errors import EngineFailed, EngineGone
@@ -44,6 +56,7 @@ class KokoroTorch:
     """How long a piece that finds the model idle waits for others."""
     voices: tuple[str, ...] = field(default=(), init=False)
     sample_rate: int = field(default=RATE, init=False)
+    languages: tuple[str, ...] = field(default=LANGUAGES, init=False)
     _words: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "phonemes"), init=False, repr=False)
     _batches: Batches[Sentence, Voiced] | None = field(default=None, init=False, repr=False)
     _loaded: tuple[KokoroNetwork, KokoroVoices] | None = field(default=None, init=False, repr=False)
@@ -77,6 +90,14 @@ class KokoroTorch:
             for sound in in_sounds(pcm, words, spoken_s):
                 yield sound
             spoken_s += len(pcm) / RATE
+
+    def known_voices(self) -> tuple[str, ...]:
+        """The names of the voices. The engine need not be warm; the files are fetched where they are not here."""
+        return KokoroVoices(models.ensure(self.voice_files)).names
+
+    def phonemes(self, speech: Speech) -> str:
+        """What the model would be given for it. The engine need not be warm; its files are fetched where they are not here."""
+        return phonemes_of(speech, KokoroVoices(models.ensure(self.voice_files)), vocabulary(models.ensure(self.model)))
 
     def _ready(self) -> tuple[Batches[Sentence, Voiced], tuple[KokoroNetwork, KokoroVoices]]:
         if self._batches is None or self._loaded is None:

@@ -1,7 +1,7 @@
 """POST /v1/audio/speech: text in, audio out while it is made, as a file or in server-sent events."""
 
 import base64
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Literal
 
@@ -9,16 +9,13 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serve_app.audio import Resampler
-from serve_app.core.clauses import ClauseCutter
-from serve_app.engines import Pcm, Speech, TextToSpeech
+from serve_app.engines import Pcm, TextToSpeech
 from serve_app.errors import UnknownVoice
 from serve_app.http.encoders import MEDIA_TYPES, RATE, Form, encoder
 from serve_app.http.exchange import event_stream, json_of, streamed
 from serve_app.realtime.session_object import Served
 from serve_app.realtime.voices import served_voice
-from serve_app.speech_text import CodeFilter, speakable
-from serve_app.streams import closable
+from serve_app.speaking import spoken
 
 MAX_INPUT = 4096
 """Characters (platform.openai.com/docs/api-reference/audio/createSpeech)."""
@@ -46,7 +43,7 @@ class SpeechRequest(BaseModel):
 async def answer(request: Request, engine: TextToSpeech, served: Served) -> Response:
     asked = await json_of(request, SpeechRequest)
     voice, speed = _voice(asked.voice_name, served), asked.speed or served.speed
-    chunks = _encoded(spoken(asked.input, voice, speed, engine), asked.response_format)
+    chunks = _encoded(spoken(asked.input, voice, speed, engine, RATE), asked.response_format)
     if asked.stream_format == "sse":
         return await event_stream(request, _events(chunks))
     return await streamed(request, chunks, MEDIA_TYPES[asked.response_format])
@@ -66,24 +63,6 @@ async def _events(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[dict[st
             yield {"type": "speech.audio.delta", "audio": base64.b64encode(chunk).decode()}
     # The engines count no tokens.
     yield {"type": "speech.audio.done", "usage": {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}}
-
-
-async def spoken(text: str, voice: str, speed: float, engine: TextToSpeech) -> AsyncGenerator[Pcm, None]:
-    """The text's audio at `encoders.RATE`, clause by clause."""
-    resampler = Resampler(engine.sample_rate, RATE)
-    for clause in _clauses(text):
-        async with aclosing(closable(engine.speak(Speech(clause, voice, speed)))) as sounds:
-            async for sound in sounds:
-                yield resampler.push(sound.pcm)
-    yield resampler.flush()
-
-
-def _clauses(text: str) -> Iterator[str]:
-    """In words, without what cannot be said."""
-    cutter, code = ClauseCutter(), CodeFilter()
-    for clause in [*cutter.feed(text), *cutter.flush()]:
-        if said := speakable(code.feed(clause)):
-            yield said
 
 
 async def _encoded(audio: AsyncGenerator[Pcm, None], form: Form) -> AsyncGenerator[bytes, None]:
