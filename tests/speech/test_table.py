@@ -1,0 +1,38 @@
+"""How much of the table of cases.tsv is read aloud as people say it."""
+
+import re
+from collections import Counter
+
+import pytest
+
+from serve_app.speech_text import speakable
+from tests.speech.table import Case, cases, failures, report, words_of
+
+TABLE = cases()
+LEAST_RIGHT = {"en": 0.58}
+"""By language."""
+
+
+def test_the_table_is_large_and_says_nothing_twice():
+    languages = Counter(case.language for case in TABLE)
+    assert languages["en"] >= 400
+    assert all(languages[language] >= 10 for language in ("es", "fr", "de", "it", "pt", "hi", "zh", "ja"))
+    assert not [written for written, count in Counter((case.language, case.written) for case in TABLE).items() if count > 1]
+
+
+@pytest.mark.parametrize("language", LEAST_RIGHT)
+def test_text_is_read_aloud_as_people_say_it(language):
+    table = [case for case in TABLE if case.language == language]
+    wrong = failures(table, speakable)
+    right = 1 - len(wrong) / len(table)
+    assert right >= LEAST_RIGHT[language], f"{right:.1%} of {len(table)} cases are right:\n{report(wrong)}"
+
+
+def test_readings_are_compared_by_their_words():
+    assert words_of("Call 5-5, “Bob”; it's 'ok'.") == "call 5 5 bob it's ok"
+    assert not failures([_case("two hundred ~five")], lambda *_: "Two hundred and five.")
+    assert failures([_case("two hundred ~five")], lambda *_: "two hundred five six")
+
+
+def _case(readings: str) -> Case:
+    return Case("en", "number", "205", re.compile(readings.replace("~", "(?:and )?")))
