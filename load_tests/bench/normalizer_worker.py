@@ -1,7 +1,7 @@
 """Reads texts with one normalizer, for text_normalizers.py, which starts it with the Python in which that normalizer is installed.
 
-Standard input: JSON [[language, text], ...]. Standard output: JSON {"languages": {language: [load seconds, peak MiB after it]}, "said": [[text,
-first call ms, later call ms], ...]}. A text that the normalizer fails on is said as null.
+Standard input: JSON [[language, text], ...]. Standard output: JSON {"languages": {language: [load seconds, peak MiB after it]}, "said":
+[[text, first call ms, later call ms], ...]}. A text that the normalizer fails on is said as null.
 """
 
 import importlib.util

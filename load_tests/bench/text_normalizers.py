@@ -3,9 +3,9 @@
     python -m load_tests.bench.text_normalizers \
         --with nemo=PYTHON --with kitten=PYTHON --with wetext=PYTHON --with hibari=PYTHON --out load_tests/results/text-normalizers-cpu.json
 
-`PYTHON`: the interpreter of an environment that holds the library (nemo_text_processing, kitten-text-processing, wetext, hibari-tts). Libraries
-are given the text as it is written; what a language's grammar fails on counts as wrong. Times are of one core, without the load; the first
-call for a text is apart, because some libraries prepare parts of a grammar as they meet them.
+`PYTHON`: the interpreter of an environment that holds the library (nemo_text_processing, kitten-text-processing, wetext, hibari-tts).
+Libraries are given the text as it is written; what a language's grammar fails on counts as wrong. Times are of one core, without the load;
+the first call for a text is apart, because some libraries prepare parts of a grammar as they meet them.
 """
 
 import argparse
@@ -81,7 +81,8 @@ def main() -> None:
         for language, figures in result["languages"].items():  # type: ignore[attr-defined]
             share = 100 * figures["right"] / figures["cases"]
             sys.stdout.write(
-                f"{result['normalizer']:8} {language}  {figures['right']:4}/{figures['cases']:<4} {share:5.1f} %   p50 {figures['p50_ms']:7.2f} ms"
+                f"{result['normalizer']:8} {language}  {figures['right']:4}/{figures['cases']:<4} {share:5.1f} %   "
+                f"p50 {figures['p50_ms']:7.2f} ms"
                 f"   p95 {figures['p95_ms']:7.2f} ms   first p95 {figures['first_call_p95_ms']:7.1f} ms   load {figures['load_s']:6.2f} s"
                 f"   peak {figures['peak_mib']:4} MiB\n"
             )
