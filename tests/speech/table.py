@@ -1,7 +1,7 @@
 """The table of what is written and how it is read aloud: cases.tsv, with columns language, kind, written, readings.
 
-`written` may hold `\\n`. `readings` is a regular expression over the words said, in lower case and without punctuation. In it `~`
-may be said as "and" or not at all, and `0` as "zero" or "oh". Languages that write compounds together, or no spaces, are compared without spaces.
+`written` may hold `\\n`. `readings` is a regular expression over the words said, in lower case and without punctuation. In it `~` may be
+said as "and" or not at all, and `0` as "zero" or "oh". Languages that write compounds together, or no spaces, are compared without spaces.
 """
 
 import re
