@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import bisect
 import json
+import logging
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from serve_app.engines import Prompt, Tool, ToolCall
+
+log = logging.getLogger(__name__)
+
+GREETING = ChatMessage("user", "Hello.")
+ROLES_TOLD = 6
 
 
 class ChatPrompt:
@@ -51,11 +58,22 @@ class ChatPrompt:
             messages = _with_instructions(messages, tools)
         extra |= {"add_generation_prompt": True, "return_dict": False, "enable_thinking": False}
         try:
-            tokens = self._tokenizer.apply_chat_template([self._plain(message) for message in messages], **extra)
+            return self._templated(messages, extra)
         except Exception as error:
             # A template is a program of the model's, and raises what it likes: "roles must alternate".
-            raise PromptRefused(f"the model's chat template refuses this conversation: {error}") from error
-        return list(tokens)
+            log.debug("the chat template refuses %s: %s", [message.role for message in messages], error)
+            begun = _begun_by_the_user(messages)
+            if begun is not None:
+                with suppress(Exception):
+                    return self._templated(begun, extra)
+            roles = ", ".join(message.role for message in messages[-ROLES_TOLD:])
+            raise PromptRefused(
+                f"this model cannot read a conversation whose messages are of ({roles}): its chat template takes messages of user and "
+                "assistant in turns, the user's first, and each call of a tool with its result"
+            ) from error
+
+    def _templated(self, messages: list[ChatMessage], extra: dict[str, Any]) -> list[int]:
+        return list(self._tokenizer.apply_chat_template([self._plain(message) for message in messages], **extra))
 
     def _plain(self, message: ChatMessage) -> dict[str, Any]:
         plain: dict[str, Any] = {"role": message.role, "content": message.content}
@@ -80,6 +98,16 @@ def turns_of(messages: Sequence[ChatMessage]) -> tuple[list[ChatMessage], list[l
             turns.append([])
         turns[-1].append(message)
     return list(messages[:start]), turns
+
+
+def _begun_by_the_user(messages: list[ChatMessage]) -> list[ChatMessage] | None:
+    """For templates that want the user to begin: so that an agent can speak first, or go on after words of its own. None where the user
+    has begun."""
+    head = [message for message in messages if message.role == "system"]
+    rest = messages[len(head) :]
+    if messages[: len(head)] != head or (rest and rest[0].role == "user"):
+        return None
+    return [*head, GREETING, *rest]
 
 
 def _with_instructions(messages: list[ChatMessage], tools: Sequence[Tool]) -> list[ChatMessage]:

@@ -106,6 +106,9 @@ class Conversation:
     def _item(self, event: ItemEvent) -> list[Command]:
         if isinstance(event, ev.ItemAsked):
             return self.memory.handle(event)
+        if isinstance(event, ev.ItemCreated) and event.item.id == self._utterances.current:
+            message = f"Item {event.item.id!r} is what the user is saying now."
+            return [problem(message, "item_create_duplicate_item_id", "item.id", event.event_id)]
         commands = [*self.responses.discard_draft(), *self.memory.handle(event)]
         return commands + (self._utterances.brought(event.item, self.config.hints) if isinstance(event, ev.ItemCreated) else [])
 

@@ -1,6 +1,7 @@
 """From the items of a conversation to the messages that a language model reads."""
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 from serve_app.core.items import FunctionCall, FunctionCallOutput, Item, Message, Role, Status
 from serve_app.core.language import ChatMessage, ToolCall
@@ -9,17 +10,19 @@ INAUDIBLE = "(Something was said here that could not be understood.)"
 """Stands for an utterance whose transcription failed, so that the model can ask again."""
 
 
+NOTHING_YET = "The conversation begins now, and nobody has said anything yet. You speak first: greet the user briefly."
+"""What the model reads when it is to answer and there is nothing to answer: chat templates fail without any message."""
+
+
 def chat_messages(instructions: str, items: Iterable[Item]) -> tuple[ChatMessage, ...]:
     """The system message first; an interrupted answer as far as it was heard; what has no words left out; neighbours of one role joined,
-    because some chat templates refuse two user messages in a row; the results of calls right after these, as chat templates want them."""
-    messages = [ChatMessage("system", instructions)] if instructions else []
-    for item in _results_by_their_calls(items):
-        for message in _of_item(item):
-            if messages and _joinable(messages[-1], message):
-                messages[-1] = _joined(messages[-1], message)
-            else:
-                messages.append(message)
-    return tuple(messages)
+    because some chat templates refuse two user messages in a row; the results of calls right after these, as chat templates want them.
+    Never empty."""
+    messages = [ChatMessage("system", instructions)] if instructions.strip() else []
+    said = [message for item in _results_by_their_calls(items) for message in _of_item(item)]
+    for _, neighbours in groupby(enumerate(said), key=_joined_with):
+        messages.append(_joined([message for _, message in neighbours]))
+    return tuple(messages) or (ChatMessage("system", NOTHING_YET),)
 
 
 def text_of(message: Message) -> str:
@@ -29,26 +32,21 @@ def text_of(message: Message) -> str:
 
 
 def _results_by_their_calls(items: Iterable[Item]) -> list[Item]:
-    """Clients send results in the order in which their tools end, one perhaps after the answer to another. A result whose call is not
-    there (any more) is left out."""
-    ordered: list[Item] = []
+    """Clients send results in the order in which their tools end, one perhaps after the answer to another: each comes after the run of
+    calls and results in which its call is. A result whose call is not there (any more) is left out."""
+    runs: list[list[Item]] = []
+    run_of: dict[str, list[Item]] = {}  # by call id, where the call is complete
+    early: dict[str, list[Item]] = {}  # results that stand before their call
     for item in items:
-        if not isinstance(item, FunctionCallOutput):
-            ordered.append(item)
-        elif (place := _place_of_result(ordered, item.call_id)) is not None:
-            ordered.insert(place, item)
-    return ordered
-
-
-def _place_of_result(items: list[Item], call_id: str) -> int | None:
-    """After the run of calls and results in which the call is."""
-    for index, item in enumerate(items):
-        if isinstance(item, FunctionCall) and item.call_id == call_id and item.status is Status.COMPLETED:
-            after = index + 1
-            while after < len(items) and isinstance(items[after], FunctionCall | FunctionCallOutput):
-                after += 1
-            return after
-    return None
+        if isinstance(item, FunctionCallOutput):
+            (run_of.get(item.call_id) or early.setdefault(item.call_id, [])).append(item)
+            continue
+        if not isinstance(item, FunctionCall) or not runs or isinstance(runs[-1][-1], Message):
+            runs.append([])
+        runs[-1].append(item)
+        if isinstance(item, FunctionCall) and item.status is Status.COMPLETED:
+            run_of.setdefault(item.call_id, runs[-1]).extend(early.pop(item.call_id, ()))
+    return [item for run in runs for item in run]
 
 
 def _of_item(item: Item) -> Iterator[ChatMessage]:
@@ -65,10 +63,13 @@ def _of_item(item: Item) -> Iterator[ChatMessage]:
             yield ChatMessage("tool", item.output, call_id=item.call_id)
 
 
-def _joinable(first: ChatMessage, second: ChatMessage) -> bool:
-    return first.role == second.role and first.role in ("user", "assistant")
+def _joined_with(numbered: tuple[int, ChatMessage]) -> str | int:
+    """Neighbours with the same value are one message."""
+    number, message = numbered
+    return message.role if message.role in ("user", "assistant") else number
 
 
-def _joined(first: ChatMessage, second: ChatMessage) -> ChatMessage:
-    content = "\n".join(text for text in (first.content, second.content) if text)
-    return ChatMessage(first.role, content, first.tool_calls + second.tool_calls)
+def _joined(messages: list[ChatMessage]) -> ChatMessage:
+    content = "\n".join(message.content for message in messages if message.content)
+    calls = tuple(call for message in messages for call in message.tool_calls)
+    return ChatMessage(messages[0].role, content, calls, messages[0].call_id)

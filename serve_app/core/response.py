@@ -14,6 +14,7 @@ from serve_app.core.config import Modality, ResponseRequest
 from serve_app.core.events import ClauseAudio, ClauseSpoken, ReplyFinished
 from serve_app.core.items import FunctionCall, History, Item, Kind, Message, Part, Role, Status
 from serve_app.core.marks import Marks
+from serve_app.core.memory import Spoken
 from serve_app.core.notifications import (
     ArgumentsDone,
     ArgumentsGrew,
@@ -96,9 +97,9 @@ class Response:
         return self._status != "in_progress"
 
     @property
-    def spoken(self) -> tuple[str, SpokenAudio] | None:
-        """The message's id and what was sent of its audio."""
-        return (self._answer.item.id, self._answer.spoken) if self._answer else None
+    def spoken(self) -> Spoken | None:
+        """The message and what was sent of its audio."""
+        return Spoken(self._answer.item, self._answer.spoken) if self._answer else None
 
     def adopt(self, history: History, marks: Marks) -> None:
         """A draft becomes part of the conversation: its items move to `history`, its times stay."""
@@ -248,7 +249,8 @@ class Response:
 
     def _done(self, output_index: int, item: Item) -> list[Command]:
         told: list[Notification] = []
-        if self._history is not None and item.id in self._history:
+        if self._history is not None and self._history.holds(item):  # unless the client has deleted it
+            self._history.recount(item)
             told.append(ItemDone(_as_written(item), self._history.previous_of(item.id)))
         told.append(OutputItemDone(self.id, output_index, _as_written(item)))
         return [Tell(what) for what in told]

@@ -4,13 +4,14 @@ Before the default one there may be a draft of it."""
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Any
 
 from serve_app.core import commands as cmd
 from serve_app.core import events as ev
 from serve_app.core.commands import Command, problem
 from serve_app.core.config import Config, ResponseRequest
 from serve_app.core.draft import Draft
-from serve_app.core.items import History, Item, ItemReference, Kind, Message, Part, Role
+from serve_app.core.items import FunctionCall, FunctionCallOutput, History, Item, ItemReference, Kind, Message, Part, Role, Status
 from serve_app.core.language import Prompt
 from serve_app.core.marks import Marks
 from serve_app.core.memory import Memory
@@ -55,9 +56,20 @@ class Responses:
         if self.default is not None and not event.request.out_of_band:
             message = f"Conversation already has an active response in progress: {self.default.id}. Wait until it is done, or cancel it."
             return problem(message, "conversation_already_has_active_response", None, event.event_id)
-        for part in event.request.input or ():
-            if isinstance(part, ItemReference) and part.id not in self._memory.history:
-                return problem(f"Item {part.id!r} does not exist.", "invalid_value", "response.input", event.event_id)
+        return None if event.request.input is None else self._wrong_input(event.request.input, event.event_id)
+
+    def _wrong_input(self, parts: tuple[Any, ...], event_id: str | None) -> Command | None:
+        """References must be to items of the conversation, and each output needs its call beside it: no model reads one without."""
+        history = self._memory.history
+        for index, part in enumerate(parts):
+            if isinstance(part, ItemReference) and part.id not in history:
+                return problem(f"Item {part.id!r} does not exist.", "invalid_value", f"response.input[{index}].id", event_id)
+        items = [history[part.id] if isinstance(part, ItemReference) else part for part in parts]
+        called = {item.call_id for item in items if isinstance(item, FunctionCall) and item.status is not Status.INCOMPLETE}
+        for index, item in enumerate(items):
+            if isinstance(item, FunctionCallOutput) and item.call_id not in called:
+                message = f"There is no complete function call with call_id {item.call_id!r} in the response's input."
+                return problem(message, "invalid_tool_call_id", f"response.input[{index}]", event_id)
         return None
 
     def create(self, config: Config, request: ResponseRequest, marks: Marks, for_utterance: str | None = None) -> list[Command]:
@@ -183,7 +195,7 @@ class Responses:
     def heard(self, now: float) -> bool:
         """Whether the user hears an answer, of which more may come."""
         spoken = self.default.spoken if self.default else None
-        return self._memory.playback.ahead_s(now) > 0 or (spoken is not None and spoken[1].duration_s > 0)
+        return self._memory.playback.ahead_s(now) > 0 or (spoken is not None and spoken.audio.duration_s > 0)
 
     # --- they end -----------------------------------------------------------------------------------------------------------------------
 

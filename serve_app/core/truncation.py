@@ -46,6 +46,9 @@ class SpokenAudio:
         by proportion of the audio otherwise."""
         text = ""
         for _, clause in sorted(self.clauses.items()):
+            if clause.duration_s <= 0 and clause.complete:  # nothing to speak, such as a block of code: it goes with what is before it
+                text += clause.text if played_s > 0 or (text and played_s + ROUNDING_S >= 0) else ""
+                continue
             if played_s <= 0 or clause.duration_s <= 0:
                 break
             if clause.complete and played_s + ROUNDING_S >= clause.duration_s:
@@ -74,11 +77,13 @@ class SpokenAudio:
 
 
 def _share(clause: SpokenClause, played_s: float) -> float:
+    """Returns the share of the clause's text that was spoken within `played_s`, 0 to 1. A clause without audio, such as a block of code,
+    has nothing to share out: nothing of it was spoken."""
     if clause.words:
         played = sum(word.end_s <= played_s + ROUNDING_S for word in clause.words)
         return played / (len(clause.words) if clause.complete else max(len(clause.words), len(_WORD.findall(clause.text))))
     whole_s = clause.duration_s if clause.complete else max(clause.duration_s, len(clause.text) * SECONDS_A_CHARACTER)
-    return min(1.0, played_s / whole_s)
+    return min(1.0, max(0.0, played_s / whole_s)) if whole_s > 0 else 0.0
 
 
 def _leading_words(text: str, share: float) -> str:

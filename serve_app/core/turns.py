@@ -119,6 +119,8 @@ class Turns:
         """The draft answers what was said, or another response is made."""
         answered = self._eager.answers(text)
         item_id, self._eager.undecided = self._eager.undecided, None
+        if self._responses.default is not None:  # a later turn is answered already
+            return self._responses.discard_draft()
         if answered:
             return self._responses.release_draft(marks)
         return [*self._responses.discard_draft(), *self._responses.create(self.config, ResponseRequest(), marks, item_id)]

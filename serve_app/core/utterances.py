@@ -72,7 +72,7 @@ class Utterances:
     def brought(self, item: Item, hints: Hints) -> list[Command]:
         """Audio without a transcript is transcribed before the model is asked again. Nothing for an item that was refused."""
         index, history = audio_without_text(item), self._memory.history
-        if index is None or item.id not in history or history[item.id] is not item:
+        if index is None or not history.holds(item):
             return []
         self.transcripts.commit(item.id, index)
         return [cmd.TranscribeItem(item.id, hints)]
@@ -84,6 +84,7 @@ class Utterances:
             index = audio_without_text(item)  # None: another item took the id meanwhile
             if isinstance(item, Message) and index is not None:
                 item.parts[index].text = text
+                self._memory.history.recount(item)
         marks = self.marks.pop(item_id, None) or Marks(over_at=now)
         marks.transcript_at = now
         return marks

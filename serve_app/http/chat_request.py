@@ -142,6 +142,18 @@ class ChatRequest(BaseModel):
             raise ApiError(400, "tool_choice is required, but there are no tools.", "invalid_value", "tool_choice")
         return self
 
+    @model_validator(mode="after")
+    def _results_have_their_calls(self) -> "ChatRequest":
+        """No model reads the result of a call that is not there."""
+        called: set[str] = set()
+        for index, message in enumerate(self.messages):
+            called |= {call.id for call in message.tool_calls or ()}
+            if message.role == "tool" and message.tool_call_id not in called:
+                said = "has no tool_call_id" if message.tool_call_id is None else f"answers {message.tool_call_id!r}, which was not called"
+                param = f"messages[{index}].tool_call_id"
+                raise ApiError(400, f"The message of role 'tool' {said} in an earlier message of the assistant.", "invalid_value", param)
+        return self
+
     @property
     def _tool_names(self) -> set[str]:
         return {tool.function.name for tool in self.tools or ()}

@@ -36,6 +36,8 @@ def packed(session: SessionObject, newest_first: Iterable[Item], most_bytes: int
         if left < 0:
             break
         items.append(item)
+    called = {item["call_id"] for item in items if item["type"] == "function_call"}  # an older call may have been left out
+    items = [item for item in items if item["type"] != "function_call_output" or item["call_id"] in called]
     return orjson.dumps({"session": settings, "items": items[::-1]})
 
 

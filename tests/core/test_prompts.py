@@ -44,4 +44,25 @@ def test_calls_one_after_the_other_keep_their_results() -> None:
 
 def test_a_result_without_its_call_is_left_out() -> None:
     assert read(said(Role.USER, "Hello."), result("deleted")) == [("user", "Hello.")]
-    assert read(call("cut", Status.INCOMPLETE), result("cut")) == []
+    assert read(call("cut", Status.INCOMPLETE), result("cut"), said(Role.USER, "Hello.")) == [("user", "Hello.")]
+
+
+def test_a_result_that_stands_before_its_call_is_read_after_it() -> None:
+    assert read(result("first"), said(Role.USER, "Look."), call("first"), call("second")) == [
+        ("user", "Look."),
+        ("assistant", "", "first"),
+        ("tool", "result of first"),
+        ("assistant", "", "second"),
+    ]
+
+
+def test_a_conversation_without_words_makes_the_assistant_speak_first() -> None:
+    silent = Message("item_1", Role.ASSISTANT, [Part(Kind.OUTPUT_AUDIO, "Hi")], heard="")
+    for items in ([], [said(Role.USER, " ")], [silent], [result("deleted")]):
+        (message,) = chat_messages("  ", items)
+        assert message.role == "system" and "greet" in message.content
+
+
+def test_thousands_of_neighbours_are_one_message() -> None:
+    (message,) = chat_messages("", [said(Role.USER, str(number)) for number in range(5000)])
+    assert message.content.split("\n") == [str(number) for number in range(5000)]

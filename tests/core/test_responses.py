@@ -2,7 +2,7 @@ from serve_app.core import commands as cmd
 from serve_app.core import events as ev
 from serve_app.core import notifications as told
 from serve_app.core.config import Config, Modality, ResponseRequest
-from serve_app.core.items import FunctionCallOutput, ItemReference, Kind, Message, Part, Role
+from serve_app.core.items import FunctionCall, FunctionCallOutput, ItemReference, Kind, Message, Part, Role
 from serve_app.core.memory import MOST
 from tests.core.talk import Talk
 
@@ -173,12 +173,12 @@ def test_items_are_created_where_the_client_says_and_refused_twice() -> None:
 
 
 def test_a_conversation_that_is_too_long_takes_no_more_items_until_others_are_deleted() -> None:
-    talk, long = Talk(), "word " * (MOST // 10)
+    talk, long = Talk(), "word " * (MOST // 10 - 100)
     for item_id in ("a", "b", "c"):
         talk.happens(ev.ItemCreated(Message(item_id, Role.USER, [Part(Kind.INPUT_TEXT, long)]), None, f"makes {item_id}"))
     (refused,) = talk.told(told.Problem)
     assert (refused.code, refused.param, refused.event_id) == ("conversation_too_long", "item", "makes c")
-    talk.happens(ev.ItemDeleted("a"), ev.ItemCreated(FunctionCallOutput("d", "call", long)))
+    talk.happens(ev.ItemDeleted("a"), ev.ItemCreated(FunctionCall("d", "look_up", "call", long)))
     assert [item.id for item in talk.conversation.memory.history] == ["b", "d"]
 
 

@@ -82,5 +82,30 @@ def test_tools_that_must_not_be_called_are_not_mentioned():
 
 
 def test_a_template_that_refuses_is_an_error_of_ours():
-    with pytest.raises(EngineFailed, match="roles must alternate"):
-        written([("refused", "Hi")])
+    """It names the roles, which the client can change, and not the template's own words."""
+    with pytest.raises(EngineFailed, match=r"messages are of \(user, refused\)") as told:
+        written([("user", "Hi"), ("refused", "Hi")])
+    assert "roles must alternate" not in str(told.value)
+
+
+class UserFirst(Characters):
+    """A template that wants the user's words first, as some do."""
+
+    def apply_chat_template(self, messages, **how):
+        said = [message["role"] for message in messages if message["role"] != "system"]
+        if said[:1] != ["user"]:
+            raise IndexError("No user query found in messages.")
+        return super().apply_chat_template(messages, **how)
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ([("system", "Greet him.")], "s:Greet him.;u:Hello.;"),
+        ([("assistant", "Hi.")], "u:Hello.;a:Hi.;"),
+        ([("system", "Greet him."), ("assistant", "Hi.")], "s:Greet him.;u:Hello.;a:Hi.;"),
+    ],
+)
+def test_an_agent_may_speak_first_although_the_template_wants_the_user_to_begin(said, read):
+    assert written(said, tokenizer=UserFirst()) == read
+    assert written(said) == read.replace("u:Hello.;", "")
