@@ -201,7 +201,8 @@ class TestAModelThatFails:
 
 @pytest.mark.parametrize("answered", [{}, {"tool_call_id": "call_nobody"}, {"tool_call_id": "call_later"}])
 async def test_a_result_without_its_call_is_refused_by_name(answered: dict, client: AsyncOpenAI) -> None:
-    called = {"role": "assistant", "tool_calls": [{"id": "call_later", "type": "function", "function": {"name": "weather", "arguments": "{}"}}]}
+    call = {"id": "call_later", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    called = {"role": "assistant", "tool_calls": [call]}
     with pytest.raises(BadRequestError) as refused:
         await chat(client, [*ASKED, {"role": "tool", "content": "rain", **answered}, called])
     assert refused.value.param == "messages[1].tool_call_id"
