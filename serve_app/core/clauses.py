@@ -18,7 +18,7 @@ LATER_MIN = 24
 LONGEST = 220
 """Characters after which a clause is cut at the last comma or space: Kokoro takes about 500 phonemes at once."""
 
-_SENTENCE = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|\n+|[。！？]")
+_SENTENCE = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|\n+|[。！？।॥؟]")
 _PAUSE = re.compile(r"[,;:](?=\s)|\s[-–—](?=\s)|—")
 _PHRASE = re.compile(
     r"\s(?=(?:and|but|or|so|because|which|who|that|when|where|while|if|although|though|until|unless|since|after|before|with|without|"
@@ -28,8 +28,22 @@ _PHRASE = re.compile(
 _OPEN = re.compile(r"[*_`\"“(\[]")
 """What may hold together words on both sides of a phrase's border."""
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|No|Nos|Fig|approx|dept|est|Inc|Ltd|Co|e\.g|i\.e|a\.m|p\.m|U\.S|U\.K)|(?:^|[\s.])[A-Za-z]|(?:^|\n)\s*\d{1,3})\.$"
+    r"(?:\b(?:Mr|Mrs|Ms|Mx|Messrs|Dr|Prof|St|Mt|Ft|Jr|Sr|Sgt|Capt|Cpl|Pvt|Lt|Col|Maj|Gen|Adm|Cmdr|Gov|Sen|Rep|Pres|Rev|Hon|Fr|Supt|"
+    r"vs|etc|approx|dept|est|cf|viz|et al|Inc|Ltd|Co|Corp|Bros|Ave|Blvd|Rd|Ln|Hwy|e\.g|i\.e|a\.m|p\.m|U\.S|U\.K)|(?:^|[\s.])[A-Za-z]|"
+    r"(?:^|\n)[\s#>*_+-]*\d{1,3})\.\Z"
 )
+_BEFORE_NUMBER = re.compile(
+    r"\b(?:[Nn]os?|[Ff]igs?|[Cc]h|[Cc]hap|[Ss]ect?|[Vv]ols?|[Aa]rts?|[Aa]pp|[Aa]pt|[Ss]te|[Rr]m|[Ee]q|[Rr]ef|[Tt]el|[Ee]xt|[Pp]t|pp|Op|[Vv]er|"
+    r"Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Mon|Tues?|Wed|Thu|Thurs?|Fri|Sat|Sun)\.\Z"
+)
+"""Abbreviations where a number follows; else words that end a sentence ("No.", "They sat.")."""
+LONGEST_SPAN = 80
+"""Characters of code or of a link's text after which its end is not waited for: the mark may be another's."""
+_CODE_SPAN = re.compile(r"(`+|~{3,})(?!`).*?(?<!`)\1(?!`)")
+_INSIDE = re.compile(
+    rf"(?:`{{3,}}|~{{3,}}).*\Z|(?<!\w)`(?!\s)[^`]{{0,{LONGEST_SPAN}}}\Z|\[[^\]]{{0,{LONGEST_SPAN}}}\Z|\]\([^)\s]*(?:\s[^)]{{0,{LONGEST_SPAN}}})?\Z"
+)
+"""The end of a line that is cut within code, or within a link."""
 
 
 class ClauseCutter:
@@ -62,14 +76,25 @@ class ClauseCutter:
 
     def _sentence(self, least: int) -> int | None:
         for match in _SENTENCE.finditer(self._text):
-            written = self._text[: match.end()]
-            if len(written.strip()) >= least and not _ABBREVIATION.search(written):
+            if len(self._text[: match.end()].strip()) >= least and self._ends_sentence(match.end()):
                 return match.end()
         return None
 
+    def _ends_sentence(self, end: int) -> bool:
+        written = self._text[:end]
+        if _ABBREVIATION.search(written) or self._within(end):
+            return False
+        following = self._text[end:].lstrip()[:1]
+        return not _BEFORE_NUMBER.search(written) or bool(following and not following.isdigit())
+
+    def _within(self, end: int) -> bool:
+        """Whether code or a link goes on there: cut in two, neither half could be told for what it is."""
+        line = self._text[self._text.rfind("\n", 0, end) + 1 : end]
+        return bool(_INSIDE.search(_CODE_SPAN.sub(" ", line)))
+
     def _pause(self) -> int | None:
         ends = (match.end() for match in _PAUSE.finditer(self._text))
-        return next((end for end in ends if len(self._text[:end].strip()) >= FIRST_MIN), None)
+        return next((end for end in ends if len(self._text[:end].strip()) >= FIRST_MIN and not self._within(end)), None)
 
     def _phrase(self, end: int) -> int | None:
         """Within a clause that would be long, up to `end`: its last such border that leaves it short, or else the first one."""
@@ -89,6 +114,6 @@ class ClauseCutter:
             return None
         pauses = [match.end() for match in _PAUSE.finditer(self._text, 0, LONGEST) if match.end() >= LATER_MIN]
         if pauses:
-            return pauses[-1]
+            return next((end for end in reversed(pauses) if not self._within(end)), pauses[-1])
         space = self._text.rfind(" ", 1, LONGEST)
         return space if space > 0 else LONGEST

@@ -45,6 +45,14 @@ def cut(text: str, size: int = 3) -> list[str]:
             "Sixteenhundredandseventyfive metres above the sea in the mountains.",
             ["Sixteenhundredandseventyfive metres above the sea", " in the mountains."],
         ),
+        ("Call `one, two. Three` and then, please, wait.", ["Call `one, two. Three` and then,", " please, wait."]),
+        ("Call ```one, two. Three``` and then, please, wait.", ["Call ```one, two. Three``` and then,", " please, wait."]),
+        ("See [Paris, a city. Or](http://a.b/c,d) there, and go.", ["See [Paris, a city. Or](http://a.b/c,d) there,", " and go."]),
+        ("It was [sic\nHe wrote it, so it is.", ["It was [sic\n", "He wrote it, so it is."]),
+        ("Sgt. Pepper came. Gen. Lee did not come with him.", ["Sgt. Pepper came.", " Gen. Lee did not come with him."]),
+        ("It is in Fig. 3. They sat. No. I see it here.", ["It is in Fig. 3.", " They sat. No. I see it here."]),
+        ("No. I do not think that it is so.", ["No.", " I do not think that it is so."]),
+        ("## 1. The first part of it", ["## 1. The first part of it"]),
         ("", []),
         ("   ", []),
     ],
@@ -58,7 +66,10 @@ def test_the_first_clause_leaves_before_the_sentence_is_over() -> None:
     assert cutter.feed("The capital of France, which is ") == ["The capital of France,"]
 
 
-WORDS = ["old", "wonderful ", "and", "the", "house,", "years.", "in", "Dr.", "*so*", "that", "-", "photosynthesis", "Yes!"]
+WORDS = [
+    *("old", "wonderful ", "and", "the", "house,", "years.", "in", "Dr.", "*so*", "that", "-", "photosynthesis", "Yes!"),
+    *("No.", "5", "1.", "`a,", "b`", "[so,", "on](x)", "```"),
+]
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=30).map(" ".join), st.integers(1, 30))
