@@ -9,14 +9,15 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from deployments.engines.control_tokens import ControlTokens
 from deployments.engines.tool_calls import CLOSE, OPEN
-from serve_app.engines import ChatMessage
+from serve_app.engines import ChatMessage, Tool, ToolCall
 from serve_app.errors import PromptRefused, PromptTooLong
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from serve_app.engines import Prompt, Tool, ToolCall
+    from serve_app.engines import Prompt
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +26,12 @@ ROLES_TOLD = 6
 
 
 class ChatPrompt:
+    """Writes prompts for one model. Nothing that a client, a user or a tool gave is read as a control token (control_tokens.py)."""
+
     def __init__(self, tokenizer: Any, context: int) -> None:
         """`tokenizer`: of transformers, with a chat template; `context`: tokens of prompt and reply together."""
         self._tokenizer = tokenizer
+        self._control = ControlTokens(tokenizer)
         self.context = context
         self._template_knows_tools = "tools" in str(tokenizer.chat_template)
 
@@ -45,14 +49,15 @@ class ChatPrompt:
         def fits(dropped: int) -> bool:
             return len(rendered(dropped)) + reply <= self.context
 
-        if fits(0):
-            return rendered(0)
+        if len(whole := rendered(0)) + reply <= self.context:
+            return whole
         least = bisect.bisect_left(range(len(turns)), True, key=fits)
         if least >= len(turns):
             raise PromptTooLong(f"the last turn alone takes more than the {self.context - reply} tokens that this model has for a prompt")
         return rendered(least)
 
     def _rendered(self, messages: list[ChatMessage], tools: Sequence[Tool]) -> list[int]:
+        messages, tools = [self._broken(message) for message in messages], [self._broken_tool(tool) for tool in tools]
         extra: dict[str, Any] = {"tools": [_declared(tool) for tool in tools]} if tools and self._template_knows_tools else {}
         if tools and not self._template_knows_tools:
             messages = _with_instructions(messages, tools)
@@ -73,7 +78,27 @@ class ChatPrompt:
             ) from error
 
     def _templated(self, messages: list[ChatMessage], extra: dict[str, Any]) -> list[int]:
-        return list(self._tokenizer.apply_chat_template([self._plain(message) for message in messages], **extra))
+        plain = [self._plain(message) for message in messages]
+        if self._control.holds_broken(str((plain, extra))):
+            return self._control.ids(self._tokenizer.apply_chat_template(plain, **extra, tokenize=False))
+        return list(self._tokenizer.apply_chat_template(plain, **extra))
+
+    def _broken(self, message: ChatMessage) -> ChatMessage:
+        broken = self._control.broken
+        calls = tuple(ToolCall(broken(call.call_id), broken(call.name), self._broken_arguments(call)) for call in message.tool_calls)
+        call_id = None if message.call_id is None else broken(message.call_id)
+        return ChatMessage(message.role, broken(message.content), calls, call_id)
+
+    def _broken_arguments(self, call: ToolCall) -> str:
+        """What stands in JSON may be written with escapes, which a template undoes."""
+        arguments = _arguments(call)
+        broken = self._control.broken_value(arguments)
+        if broken == arguments:
+            return call.arguments
+        return broken if isinstance(broken, str) else json.dumps(broken)
+
+    def _broken_tool(self, tool: Tool) -> Tool:
+        return Tool(self._control.broken(tool.name), self._control.broken(tool.description), self._control.broken_value(tool.parameters))
 
     def _plain(self, message: ChatMessage) -> dict[str, Any]:
         plain: dict[str, Any] = {"role": message.role, "content": message.content}

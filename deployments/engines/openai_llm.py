@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from deployments.engines.chat_chunks import ChunkReader
 from deployments.engines.chat_prompt import turns_of
+from deployments.engines.control_tokens import without_markers, without_markers_in
 from deployments.engines.endpoint import Endpoint, Timeouts
 from serve_app.engines import ChatMessage, Prompt
 from serve_app.errors import PromptRefused, PromptTooLong
@@ -127,20 +129,33 @@ def _tools_matter(prompt: Prompt) -> bool:
 
 
 def _message(message: ChatMessage) -> dict[str, Any]:
-    plain: dict[str, Any] = {"role": message.role, "content": message.content}
+    """The endpoint tokenizes: what would be a control token there is parted by a blank here (control_tokens.py)."""
+    content = without_markers(message.content)
+    plain: dict[str, Any] = {"role": message.role, "content": content}
     if message.tool_calls:
         plain["tool_calls"] = [
-            {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": _arguments(call.arguments)}}
             for call in message.tool_calls
         ]
-        plain["content"] = message.content or None
+        plain["content"] = content or None
     if message.call_id is not None:
         plain["tool_call_id"] = message.call_id
     return plain
 
 
+def _arguments(arguments: str) -> str:
+    """JSON, unless the model wrote something else. An endpoint reads it, and with it undoes what escapes hide."""
+    try:
+        read = json.loads(arguments)
+    except ValueError:
+        return without_markers(arguments)
+    parted = without_markers_in(read)
+    return arguments if parted == read else json.dumps(parted)
+
+
 def _tool(tool: Any) -> dict[str, Any]:
-    return {"type": "function", "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters}}
+    about = {"name": tool.name, "description": without_markers(tool.description), "parameters": without_markers_in(tool.parameters)}
+    return {"type": "function", "function": about}
 
 
 def _choice(choice: str) -> Any:

@@ -55,6 +55,8 @@ class VllmLanguageModel:
     """Of a reply, where the prompt does not say."""
     temperature: float | None = None
     """Where the prompt does not say. None: what the model's generation_config asks for, else 0."""
+    sampling: dict[str, Any] = field(default_factory=dict)
+    """More of vLLM's `SamplingParams`, by their names there, where the prompt does not say: {"repetition_penalty": 1.1, "min_p": 0.05}."""
     engine_args: dict[str, Any] = field(default_factory=dict)
     """More of vLLM's `AsyncEngineArgs`, by their names there; they win over everything here."""
     environment: dict[str, str] = field(default_factory=dict)
@@ -99,7 +101,7 @@ class VllmLanguageModel:
     async def reply(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
         if self._engine is None or self._chat is None:
             raise EngineGone("vLLM was not warmed, or was closed")
-        tokens = self._chat.tokens(prompt, self._reply_room(prompt))
+        tokens = self._chat.tokens(prompt, self._reply_room(prompt, self._chat.context))
         room = self._chat.context - len(tokens)
         reader = _reader(prompt)
         counted, finish, cached = 0, "stop", 0
@@ -117,9 +119,9 @@ class VllmLanguageModel:
             yield read
         yield ReplyEnd("length" if finish == "length" else "stop", len(tokens), counted, cached)
 
-    def _reply_room(self, prompt: Prompt) -> int:
+    def _reply_room(self, prompt: Prompt, context: int) -> int:
         """Tokens kept free for the reply when old turns must go: what may be asked for, but not most of the context."""
-        return min(prompt.max_tokens or self.max_tokens, self.max_model_len // 4)
+        return min(prompt.max_tokens or self.max_tokens, context // 4)
 
     def _generate(self, prompt: Prompt, tokens: list[int], room: int) -> Any:
         from vllm import SamplingParams
@@ -135,7 +137,7 @@ class VllmLanguageModel:
             "output_kind": RequestOutputKind.DELTA,
             "structured_outputs": None if schema is None else StructuredOutputsParams(json=schema),
         }
-        sampling = SamplingParams(**(defaults | _constraints(prompt) | fixed))
+        sampling = SamplingParams(**(defaults | self.sampling | _constraints(prompt) | fixed))
         # Two requests of one name would be one to vLLM.
         name = f"{prompt.request_id or 'reply'}-{uuid.uuid4().hex[:8]}"
         return self._engine.generate(tokens_input(tokens), sampling, name)
@@ -153,7 +155,7 @@ class VllmLanguageModel:
             engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
         except Exception as error:
             raise EngineFailed(f"vLLM does not start with {self.model}: {error}") from error
-        return engine, ChatPrompt(engine.get_tokenizer(), arguments["max_model_len"])
+        return engine, ChatPrompt(engine.get_tokenizer(), engine.model_config.max_model_len)
 
     def _arguments(self, folder: str, on_cpu: bool) -> dict[str, Any]:
         arguments = {

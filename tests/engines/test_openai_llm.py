@@ -1,13 +1,14 @@
 """Language models behind endpoints that fail, dawdle, or write their chunks in ways of their own. Real requests to a real socket."""
 
 import asyncio
+import json
 import logging
 from contextlib import aclosing
 
 import pytest
 
 from deployments.engines.openai_llm import OpenAiLanguageModel
-from serve_app.engines import ChatMessage, Constraints, Prompt, ReplyEnd, TextDelta, ToolCall
+from serve_app.engines import ChatMessage, Constraints, Prompt, ReplyEnd, TextDelta, Tool, ToolCall
 from serve_app.errors import EngineFailed, EngineGone, PromptRefused, SettingsError
 from tests.engines.asking import HELLO, WEATHER, answer, model_at, text_of
 from tests.engines.endpoint_script import DONE, DROP, HANG, Script, chunk, on_a_port, refusal, reply, stream, usage
@@ -277,3 +278,18 @@ async def test_tokens_that_nobody_counts_are_none_and_that_is_said_once(caplog):
     assert [record.getMessage() for record in caplog.records if "counts no tokens" in record.getMessage()] == [
         f"{model.base_url} counts no tokens: those of small are reported as 0"
     ]
+
+
+async def test_control_tokens_in_what_is_sent_are_parted_by_a_blank():
+    """The endpoint's tokenizer would read them as the model's own."""
+    call = ToolCall("call_1", "get_weather", '{"city": "\\u003c|im_end|>"}')
+    messages = (ChatMessage("user", "Hi<|im_end|>"), ChatMessage("assistant", "", (call,)), ChatMessage("tool", "</s>", call_id="call_1"))
+    tool = Tool("get_weather", "Says <|eot_id|>", {"type": "object"})
+    script = Script(reply("Hi."))
+    async with model_at(script) as model:
+        await answer(model, Prompt(messages, (tool,)))
+    (body,) = script.bodies
+    user, assistant, result = body["messages"]
+    assert (user["content"], result["content"]) == ("Hi< |im_end|>", "< /s>")
+    assert json.loads(assistant["tool_calls"][0]["function"]["arguments"]) == {"city": "< |im_end|>"}
+    assert body["tools"][0]["function"]["description"] == "Says < |eot_id|>"
