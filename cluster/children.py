@@ -33,16 +33,25 @@ def asked(name: str, given: Any, environment: Mapping[str, str], within_s: float
     child = started(name, given, environment, silent=True)
     until = time.monotonic() + within_s
     try:
-        while child.poll() is None and time.monotonic() < until and not hurry.wait(POLL_S):
-            pass
-        if child.poll() is None:
-            raise CallFailed(f"{name} took longer than {within_s:.0f} s")
-        out, err = child.communicate()
+        out, err = _said(child, until, hurry)
+    except subprocess.TimeoutExpired:
+        raise CallFailed(f"{name} took longer than {within_s:.0f} s") from None
     finally:
         end(child, END_S)
     if child.returncode:
         raise CallFailed(last_line(err) or f"{name} ended with {child.returncode}")
     return json.loads(last_line(out) or "null")
+
+
+def _said(child: "subprocess.Popen[str]", until: float, hurry: threading.Event) -> tuple[str, str]:
+    """Reads what the child writes until it ends: a child whose pipe is full waits for its reader. Raises `TimeoutExpired` at `until`, or
+    once `hurry` is set."""
+    while True:
+        try:
+            return child.communicate(timeout=POLL_S)
+        except subprocess.TimeoutExpired:
+            if hurry.is_set() or time.monotonic() >= until:
+                raise
 
 
 def end(child: "subprocess.Popen[Any]", within_s: float) -> None:

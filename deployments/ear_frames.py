@@ -1,6 +1,8 @@
 """The bytes on the socket between a gateway and its speech-to-text replica. One message a frame, self-delimited by the websocket:
 
-    kind (1 byte) | length of the utterance's name (1 byte) | name, UTF-8 | payload
+    kind (1 byte) | length of the utterance's name in bytes (2 bytes, big-endian) | name, UTF-8 | payload
+
+A name is the id of an item, which the client may choose: 64 characters are up to 256 bytes.
 
 The payload of Audio is its samples, int16, little-endian; of End the traceparent of what waits for the text; of Drop nothing; of the others
 JSON. `SUBPROTOCOL` names the version, so that two versions that meet refuse each other when they connect.
@@ -16,7 +18,7 @@ import orjson
 from serve_app.engines import Audio, Begin, Drop, End, Failed, Final, Guess, Guessed, HearingMessage, HearingResult, Hints, Partial, Word
 from serve_app.work import Work
 
-SUBPROTOCOL = "sparkvox.ear.3"
+SUBPROTOCOL = "sparkvox.ear.4"
 
 
 class Kind(IntEnum):
@@ -60,15 +62,15 @@ def encode(message: HearingMessage | HearingResult) -> bytes:
 def decode(frame: bytes) -> HearingMessage | HearingResult:
     """Raises `BadFrame`."""
     try:
-        kind, length = frame[0], frame[1]
-        return _decoded(kind, frame[2 : 2 + length].decode(), frame[2 + length :])
+        kind, length = frame[0], frame[1] << 8 | frame[2]
+        return _decoded(kind, frame[3 : 3 + length].decode(), frame[3 + length :])
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise BadFrame(f"not a frame of {SUBPROTOCOL}: {error}") from error
 
 
 def _frame(kind: int, utterance: str, payload: bytes = b"") -> bytes:
     name = utterance.encode()
-    return bytes((kind, len(name))) + name + payload
+    return bytes((kind,)) + len(name).to_bytes(2, "big") + name + payload
 
 
 def _decoded(kind: int, utterance: str, payload: bytes) -> HearingMessage | HearingResult:

@@ -18,10 +18,20 @@ class BadAudio(SparkvoxError, ValueError):
     """Bytes that are not audio of the format that was named."""
 
 
+def sample_bytes(form: str) -> int:
+    """How many bytes one sample takes in a format of the Realtime protocol."""
+    return 2 if form == "audio/pcm" else 1
+
+
+def check_whole(data: bytes, form: str) -> None:
+    """Raises `BadAudio` for bytes that end in half a sample."""
+    if len(data) % sample_bytes(form):
+        raise BadAudio(f"16-bit audio has two bytes a sample, and {len(data)} bytes end in half a sample")
+
+
 def pcm_of_bytes(data: bytes) -> Pcm:
     """Little-endian 16-bit samples. Raises `BadAudio` for half a sample."""
-    if len(data) % 2:
-        raise BadAudio(f"16-bit audio has two bytes a sample, and {len(data)} bytes end in half a sample")
+    check_whole(data, "audio/pcm")
     return np.frombuffer(data, "<i2").astype(np.int16, copy=False)
 
 

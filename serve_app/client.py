@@ -131,7 +131,8 @@ class RealtimeClient:
                 if self._failure:
                     raise self._failure
                 try:
-                    await asyncio.wait_for(self._changed.wait(), patience_s)
+                    async with asyncio.timeout(patience_s):  # wait_for can swallow a cancellation before Python 3.12
+                        await self._changed.wait()
                 except TimeoutError:
                     raise NoAnswer(f"The server sent nothing for {patience_s:.0f} s while waiting for {what}.") from None
 

@@ -1,40 +1,52 @@
-"""Between the wire's audio formats and samples: one for each session, because resampling has a past."""
+"""Between the wire's audio formats and samples. Resampling has a past: a session has one codec for what it hears, and each of its spoken
+responses one of its own, because several may be spoken at once."""
+
+from collections.abc import Iterator
 
 from serve_app import audio
 from serve_app.engines import HEARING_RATE, Pcm
 from serve_app.live_resampler import LiveResampler
+from serve_app.realtime.client_events import RATES as WIRE_RATES
 
-WIRE_RATES = {"audio/pcm": 24_000, "audio/pcmu": 8_000, "audio/pcma": 8_000}
-"""Samples a second of the formats that the Realtime protocol has."""
+BLOCK_S = 1.0
+"""Audio that is decoded and resampled in one go, in about a millisecond: one message may hold half an hour."""
 
 
 def seconds_of(encoded: bytes, form: str) -> float:
-    return len(encoded) / WIRE_RATES[form] / (2 if form == "audio/pcm" else 1)
+    return len(encoded) / WIRE_RATES[form] / audio.sample_bytes(form)
 
 
 class Codec:
     def __init__(self) -> None:
         self._in_format = ""
         self._in: LiveResampler | None = None
-        self._out_key: tuple[str, str, int] | None = None
+        self._out_key: tuple[str, int] | None = None
         self._out: audio.Resampler | None = None
 
-    def heard(self, encoded: bytes, form: str) -> Pcm:
-        """Samples at HEARING_RATE. Raises ValueError for bytes that are no whole samples."""
+    def heard(self, encoded: bytes, form: str) -> Iterator[Pcm]:
+        """Samples at HEARING_RATE, block by block: let others have their turn between two. Raises ValueError at once for bytes that are no
+        whole samples."""
+        audio.check_whole(encoded, form)
+        return self._blocks(encoded, form)
+
+    def _blocks(self, encoded: bytes, form: str) -> Iterator[Pcm]:
         if form != self._in_format:
+            yield self.heard_rest()  # of the format before
             self._in_format, self._in = form, LiveResampler(WIRE_RATES[form], HEARING_RATE)
         assert self._in is not None
-        return self._in.push(audio.decode(encoded, form))
+        block = int(BLOCK_S * WIRE_RATES[form]) * audio.sample_bytes(form)
+        for start in range(0, len(encoded), block):
+            yield self._in.push(audio.decode(encoded[start : start + block], form))
 
     def heard_rest(self) -> Pcm:
         """What the filter still holds: the last milliseconds before a commit by hand."""
         return audio.NO_PCM if self._in is None else self._in.flush()
 
-    def said(self, pcm: Pcm, rate: int, form: str, response_id: str) -> bytes:
-        """`pcm` at `rate` in the wire's format. A new response starts afresh: nothing of an interrupted one is left in the filter."""
+    def said(self, pcm: Pcm, rate: int, form: str) -> bytes:
+        """`pcm` at `rate` in the wire's format."""
         if rate == WIRE_RATES[form]:
             return audio.encode(pcm, form)
-        if (key := (response_id, form, rate)) != self._out_key:
+        if (key := (form, rate)) != self._out_key:
             self._out_key, self._out = key, audio.Resampler(rate, WIRE_RATES[form])
         assert self._out is not None
         return audio.encode(self._out.push(pcm), form)

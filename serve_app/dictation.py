@@ -28,6 +28,9 @@ from serve_app.errors import EngineBusy, EngineGone
 from serve_app.owed import Owed
 from serve_app.tapes import Tapes
 
+PIECE = 10 * HEARING_RATE
+"""Samples of one message of a long utterance that comes at once."""
+
 log = logging.getLogger(__name__)
 
 
@@ -61,9 +64,11 @@ class Dictation:
             log.debug("utterance %s could not be sent", message.utterance)
 
     def transcribe(self, item_id: str, pcm: Pcm, hints: Hints) -> None:
-        """A whole utterance at once, at HEARING_RATE."""
-        for message in (Begin(item_id, hints), Audio(item_id, pcm), End(item_id)):
-            self.send(message)
+        """A whole utterance at once, at HEARING_RATE. In pieces: a message to a replica has a longest length."""
+        self.send(Begin(item_id, hints))
+        for start in range(0, len(pcm), PIECE):
+            self.send(Audio(item_id, pcm[start : start + PIECE]))
+        self.send(End(item_id))
 
     def settle(self, item_id: str) -> None:
         """Its text is known: nothing more is wanted."""

@@ -8,13 +8,15 @@ may send minutes of audio in one message.
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from serve_app.audio import Ring
+from serve_app.audio import NO_PCM, Ring
 from serve_app.core import events as ev
 from serve_app.core.config import SemanticVad, TurnTaking
 from serve_app.core.endpointing import Endpointer, Heard, Paused
+from serve_app.core.events import SpeechStarted, SpeechStopped
 from serve_app.core.language import Hints
 from serve_app.echo import Microphone
 from serve_app.engines import HEARING_RATE, Audio, Begin, Drop, End, HearingMessage, Pcm, TurnDetector
@@ -45,13 +47,16 @@ class Hearing:
         self._turn_detector = turn_detector
         self._post = post
         self._ring = Ring(KEPT_S * HEARING_RATE)
-        self._rest: Pcm = np.zeros(0, np.int16)
+        self._rest: Pcm = NO_PCM
+        """What was appended and not taken yet: the frames to come, and the samples after them that are no whole frame."""
         self._turn_taking: TurnTaking = None
         self._endpointer: Endpointer | None = None
         self._utterance: str | None = None
         self._utterance_start = 0
         self._buffer_start = 0
         self._judging: asyncio.Task[None] | None = None
+        self._unreviewed = False
+        """Voice activity detection begins, and the buffer holds audio already."""
 
     @property
     def buffered_s(self) -> float:
@@ -64,21 +69,54 @@ class Hearing:
         return self._ring.position / HEARING_RATE
 
     def configure(self, turn_taking: TurnTaking) -> None:
-        if turn_taking != self._turn_taking:
-            self._turn_taking = turn_taking
-            self._endpointer = None if turn_taking is None else Endpointer(turn_taking)
+        """What is being said goes on under the new policy. Call `review` next, when the client may be told of speech."""
+        self._turn_taking = turn_taking
+        if not isinstance(turn_taking, SemanticVad):
+            self._stop_judging()
+        if turn_taking is None:
+            self._endpointer = None
+        elif self._endpointer is None:
+            self._endpointer, self._unreviewed = Endpointer(turn_taking), self._ring.position > self._buffer_start
+        else:
+            self._endpointer.change(turn_taking)
+
+    async def review(self) -> None:
+        """Voice activity detection that was switched on looks through the audio that the buffer holds already: speech that is in it is one
+        utterance, which is over or goes on."""
+        if not self._unreviewed or self._endpointer is None:
+            return
+        self._unreviewed = False
+        pcm, first, last = self._ring.since(self._buffer_start), None, None
+        begin = self._ring.position - len(pcm)
+        for number, at in enumerate(range(len(pcm) % self._frame, len(pcm), self._frame)):
+            start, end = begin + at, begin + at + self._frame
+            _, score = self._microphone.take(pcm[at : at + self._frame], start)
+            heard = self._endpointer.feed(score, start / HEARING_RATE, end / HEARING_RATE)
+            first, last = first or heard, heard or last
+            if number % FRAMES_A_SLICE == FRAMES_A_SLICE - 1:
+                await asyncio.sleep(0)
+        if first is not None:
+            self._tell(first)
+        if isinstance(last, SpeechStopped | Paused):
+            self._tell(last if isinstance(last, Paused) else replace(last, end_s=self.position_s))
 
     async def append(self, pcm: Pcm) -> None:
         """`pcm`: at HEARING_RATE, any length."""
-        pcm = np.concatenate((self._rest, pcm)) if len(self._rest) else pcm
-        self._microphone.came(self._ring.position + len(pcm))
-        frames = len(pcm) // self._frame
-        self._rest = pcm[frames * self._frame :]
+        self._rest = np.concatenate((self._rest, pcm)) if len(self._rest) else pcm
+        self._microphone.came(self._ring.position + len(self._rest))
+        frames = len(self._rest) // self._frame
         for number in range(frames):
-            self._take(pcm[number * self._frame : (number + 1) * self._frame])
+            frame, self._rest = self._rest[: self._frame], self._rest[self._frame :]
+            self._take(frame)
             if number % FRAMES_A_SLICE == FRAMES_A_SLICE - 1:
                 await asyncio.sleep(0)
         await asyncio.sleep(0)
+
+    def append_rest(self) -> None:
+        """The samples that are no whole frame belong to what is committed or cleared by hand now."""
+        rest, self._rest = self._rest, NO_PCM
+        if len(rest):
+            self._hear(rest)
 
     def begin(self, item_id: str, start_s: float, hints: Hints) -> None:
         """The utterance starts at `start_s`, or where the last one ended if that is later."""
@@ -89,9 +127,6 @@ class Hearing:
 
     def end(self, item_id: str, guessed: bool = False) -> None:
         """`guessed`: a guess stands for the final text."""
-        if len(self._rest):
-            self._hear(self._rest)
-            self._rest = self._rest[:0]
         self._stop_judging()
         self._utterance = None
         if not guessed:
@@ -103,9 +138,8 @@ class Hearing:
         self._send(Drop(item_id))
 
     def forget(self) -> None:
-        """What was appended so far was committed or cleared."""
+        """What was taken so far was committed or cleared."""
         self._buffer_start = self._ring.position
-        self._rest = self._rest[:0]
         if self._endpointer is not None:
             self._endpointer.reset()
 
@@ -123,7 +157,7 @@ class Hearing:
             if heard is not None:
                 self._tell(heard)
         elif self._utterance is None:
-            self._post(ev.BufferStarted(start / HEARING_RATE))
+            self._post(ev.BufferStarted(self._buffer_start / HEARING_RATE))
 
     def _hear(self, pcm: Pcm) -> None:
         self._ring.push(pcm)
@@ -136,6 +170,8 @@ class Hearing:
             if isinstance(self._turn_taking, SemanticVad):
                 self._stop_judging()
                 self._judging = asyncio.create_task(self._judge(heard, self._endpointer))
+        elif isinstance(heard, SpeechStarted):
+            self._post(replace(heard, start_s=max(heard.start_s, self._buffer_start / HEARING_RATE)))
         else:
             self._post(heard)
 

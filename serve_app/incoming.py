@@ -1,7 +1,8 @@
 """What one client sends: its messages become events for the conversation, its audio goes to the ear."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,7 +29,7 @@ class Incoming:
         self._put = put
         self._codec = Codec()
         self.brought = NO_PCM
-        """The audio of the item that is being created."""
+        """The audio of the item that is being created; empty again when it was."""
 
     async def read(self, transport: Transport) -> None:
         """Raises `Disconnected`."""
@@ -44,31 +45,41 @@ class Incoming:
                     await self._append(event)
                 case Commit(event_id):
                     await self._hearing.append(self._codec.heard_rest())
-                    self._post(ev.CommitAsked(self._hearing.buffered_s, event_id))
+                    self._hearing.append_rest()
+                    self._post(ev.CommitAsked(self._hearing.buffered_s, event_id, self._hearing.position_s))
+                case ev.ClearAsked():
+                    self._codec.heard_rest()
+                    self._hearing.append_rest()
+                    self._post(replace(event, audio_s=self._hearing.position_s))
                 case ItemBrought():
-                    self._bring(event)
+                    await self._bring(event)
                 case ev.Configured(config):
+                    self._post(replace(event, audio_s=self._hearing.position_s))
                     self._hearing.configure(config.turn_taking)
-                    self._post(event)
                 case _:
                     self._post(event)
         for reply in received.replies:
             self._put(as_json(reply))
+        await self._hearing.review()
 
     async def _append(self, appended: AudioAppended) -> None:
-        pcm = self._decoded(self._codec, appended.audio, "audio", appended.event_id)
-        if pcm is not None:
+        for pcm in self._decoded(self._codec, appended.audio, "audio", appended.event_id) or ():
             await self._hearing.append(pcm)
 
-    def _bring(self, brought: ItemBrought) -> None:
-        codec = Codec()
-        pcm = self._decoded(codec, brought.audio, "item.content", brought.created.event_id)
-        if pcm is not None:
-            self.brought = np.concatenate((pcm, codec.heard_rest()))
-            self._post(brought.created)
+    async def _bring(self, brought: ItemBrought) -> None:
+        codec, pieces = Codec(), list[Pcm]()
+        blocks = self._decoded(codec, brought.audio, "item.content", brought.created.event_id)
+        if blocks is None:
+            return
+        for pcm in blocks:
+            pieces.append(pcm)
+            await asyncio.sleep(0)
+        self.brought = np.concatenate((*pieces, codec.heard_rest()))
+        self._post(brought.created)
+        self.brought = NO_PCM
 
-    def _decoded(self, codec: Codec, audio: bytes, param: str, event_id: str | None) -> Pcm | None:
-        """At HEARING_RATE; None after an error to the client."""
+    def _decoded(self, codec: Codec, audio: bytes, param: str, event_id: str | None) -> Iterator[Pcm] | None:
+        """At HEARING_RATE, block by block; None after an error to the client."""
         form = self._wire.session.input_format
         try:
             self._allowance.take(seconds_of(audio, form))

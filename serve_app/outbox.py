@@ -17,6 +17,11 @@ class ClientStalled(SparkvoxError):
 class _Waiting:
     text: str
     sent: asyncio.Future[None] | None = None
+    size: int = 0
+    """Bytes on the wire, in UTF-8."""
+
+    def __post_init__(self) -> None:
+        self.size = len(self.text) if self.text.isascii() else len(self.text.encode())
 
 
 class Outbox:
@@ -54,7 +59,7 @@ class Outbox:
 
     def _add(self, waiting: _Waiting) -> None:
         self._waiting.append(waiting)
-        self._bytes += len(waiting.text)
+        self._bytes += waiting.size
         self._news.set()
         if self._bytes > self._most_bytes and self._patience is not None and not self._patience.expired():
             self._patience.reschedule(0.0)  # what comes while one send waits may be more than fits in the time that it has
@@ -64,7 +69,7 @@ class Outbox:
             raise ClientStalled(f"more than {self._most_bytes} bytes wait for a client that does not read")
 
     async def _send_next(self, next_one: _Waiting) -> None:
-        self._bytes -= len(next_one.text)
+        self._bytes -= next_one.size
         if next_one.sent is not None and next_one.sent.cancelled():
             return
         self._check_bytes()

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 from serve_app.core import commands as cmd
 from serve_app.core import events as ev
-from serve_app.core import notifications as told
 from serve_app.core.language import Prompt
 from serve_app.core.retries import Retries
 from serve_app.engines import Engines, Pcm, ReplyEnd, ReplyPiece, Sound, Speech, TextDelta, ToolCallDelta
@@ -54,11 +53,11 @@ class Responding:
         response_id: str,
         engines: Engines,
         post: Callable[[ev.Event], None],
-        send_audio: Callable[[told.At, Pcm | None], Awaitable[float]],
+        send_audio: Callable[[cmd.Speak, Pcm | None], Awaitable[float]],
         wait_for_room: Callable[[], Awaitable[None]],
     ) -> None:
-        """`send_audio` returns the duration in seconds of what was sent; None ends a clause. `wait_for_room` returns when playback has
-        caught up enough."""
+        """`send_audio` sends audio of a clause, and returns its duration in seconds; None ends the clause. `wait_for_room` returns when
+        playback has caught up enough."""
         self.id = response_id
         self._engines = engines
         self._post = post
@@ -154,7 +153,7 @@ class Responding:
             piece = await self._pieces.get()
             clause = piece.saying.clause
             if piece.sound is None:
-                await self._send_audio(_at(clause), None)
+                await self._send_audio(clause, None)
                 self._post(ev.ClauseSpoken(self.id, clause.clause))
                 continue
             if not piece.saying.void:
@@ -162,12 +161,8 @@ class Responding:
             if piece.saying.void:  # perhaps only since it was waited
                 continue
             piece.saying.heard = True
-            sent_s = await self._send_audio(_at(clause), piece.sound.pcm)
+            sent_s = await self._send_audio(clause, piece.sound.pcm)
             self._post(ev.ClauseAudio(self.id, clause.clause, sent_s, piece.sound.words))
-
-
-def _at(clause: cmd.Speak) -> told.At:
-    return told.At(clause.response_id, clause.item_id, clause.output_index)
 
 
 def _reason(error: Exception, what: str) -> str:

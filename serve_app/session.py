@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from functools import partial
 from typing import Any
 
 from serve_app.answering import Answering
@@ -32,7 +33,8 @@ from serve_app.kept import Copy
 from serve_app.life import REPLACED_S, Keeping, TakenUp
 from serve_app.outbox import ClientStalled, Outbox
 from serve_app.realtime import render
-from serve_app.realtime.snapshot import creation, packed, unpacked
+from serve_app.realtime.session_object import SessionObject, Unreadable
+from serve_app.realtime.snapshot import Snapshot, creation, packed, unpacked
 from serve_app.realtime.wire import Wire
 from serve_app.responding import Responding
 from serve_app.session_options import SessionOptions as SessionOptions
@@ -64,28 +66,54 @@ async def drive(transport: Transport, engines: Engines, options: SessionOptions)
     if options.life.leaving.asked:
         await transport.close(RESTARTING, "the server is being replaced: connect again")
         return
-    begun = await options.life.begin()
+    begun, settings, before = _begun(await options.life.begin(), options)
     try:
         ear = await engines.speech_to_text.open(begun.session_id)
     except (EngineBusy, EngineGone) as busy:
         options.no_ear()
         await refuse(transport, f"The server takes no more sessions now: {busy}")
         return
-    session = Session(begun, transport, engines, ear, options)
+    try:
+        session = Session(begun, settings, before, transport, engines, ear, options)
+    except BaseException:
+        await to_the_end(ear.close())  # its place in the replica would be taken until the gateway ends
+        raise
     try:
         await session.run()
     finally:
         await to_the_end(session.close())
 
 
+def _begun(kept: Copy, options: SessionOptions) -> tuple[Copy, SessionObject, Snapshot | None]:
+    """The session that is taken up, its settings, and what it was. Where this version of the server cannot read what another one kept, it
+    is a new session, as for a client that comes back too late."""
+    if kept.data:
+        try:
+            before = unpacked(kept.data)
+            return kept, options.session(kept.session_id, before), before
+        except Unreadable as error:
+            log.warning("session %s cannot be taken up: %s", kept.session_id, error)
+            kept = Copy(new_id("sess"), kept.owner)
+    return kept, options.session(kept.session_id, None), None
+
+
 class Session:
-    def __init__(self, begun: Copy, transport: Transport, engines: Engines, ear: Ear, options: SessionOptions) -> None:
+    def __init__(
+        self,
+        begun: Copy,
+        session: SessionObject,
+        before: Snapshot | None,
+        transport: Transport,
+        engines: Engines,
+        ear: Ear,
+        options: SessionOptions,
+    ) -> None:
+        """`session`: its settings. `before`: what it was on another connection."""
         self._clock = time.monotonic
         self._transport = transport
         self._engines = engines
         self._options = options
-        self._before = unpacked(begun.data) if begun.data else None
-        session = options.session(begun.session_id, self._before)
+        self._before = before
         self._wire = Wire(session, new_id, options.timings, options.allowance.rate_limits)
         expires_at = self._clock() + session.expires_at - time.time()
         self._conversation = Conversation(session.config(), new_id, expires_at, options.barge_in_s, options.echo is not None)
@@ -105,7 +133,6 @@ class Session:
         self._moved = asyncio.Event()
         self._flows = asyncio.Event()
         self._flows.set()
-        self._codec = Codec()
 
     async def run(self) -> None:
         try:
@@ -258,15 +285,18 @@ class Session:
             rendered["content"][index]["audio"] = audio
 
     def _responding(self, response_id: str) -> Responding:
-        return Responding(response_id, self._engines, self.post, self._send_audio, self._wait_for_room)
+        send_audio = partial(self._send_audio, Codec())
+        return Responding(response_id, self._engines, self.post, send_audio, self._wait_for_room)
 
-    async def _send_audio(self, at: told.At, pcm: Pcm | None) -> float:
-        rate, form = self._engines.text_to_speech.sample_rate, self._wire.session.output_format
-        audio = self._codec.said_rest(form) if pcm is None else self._codec.said(pcm, rate, form, at.response_id)
+    async def _send_audio(self, codec: Codec, clause: cmd.Speak, pcm: Pcm | None) -> float:
+        """`codec`: of the response that the clause belongs to."""
+        rate, form = self._engines.text_to_speech.sample_rate, clause.audio_format
+        audio = codec.said_rest(form) if pcm is None else codec.said(pcm, rate, form)
         if audio:
+            at = told.At(clause.response_id, clause.item_id, clause.output_index)
             await self._outbox.send(as_json(self._wire.audio_delta(at, audio)))
         if pcm is not None:
-            self._tapes.keep(at.item_id, pcm, rate)
+            self._tapes.keep(clause.item_id, pcm, rate)
             self._loudspeaker.sent(pcm, self._clock())
         return 0.0 if pcm is None else len(pcm) / rate
 

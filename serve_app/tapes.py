@@ -66,7 +66,7 @@ class Tapes:
         if item.played_s is not None:
             pcm = pcm[: int(item.played_s * tape.rate)]
         codec = Codec()
-        encoded = codec.said(pcm, tape.rate, form, item.id) + codec.said_rest(form)
+        encoded = codec.said(pcm, tape.rate, form) + codec.said_rest(form)
         return base64.b64encode(encoded[:MAX_SENT_BYTES]).decode()
 
 

@@ -12,7 +12,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from serve_app.errors import EngineGone
+from serve_app.errors import EngineFailed, EngineGone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,6 +67,8 @@ class Batches(Generic[Asked, Given]):
             return
         try:
             answers = self._run([asked for asked, _ in batch])
+            if len(answers) != len(batch):  # before anybody is told: whoever is left out would wait for ever
+                raise EngineFailed(f"the engine gave {len(answers)} answers to a batch of {len(batch)}")
         except Exception as error:
             for _, future in batch:
                 future.set_exception(error)

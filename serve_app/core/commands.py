@@ -87,6 +87,8 @@ class Speak:
     text: str
     voice: str
     speed: float
+    audio_format: str = "audio/pcm"
+    """In which the client gets it."""
 
 
 @dataclass(frozen=True, slots=True)

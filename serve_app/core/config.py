@@ -55,6 +55,8 @@ class Config:
     hints: Hints = field(default_factory=Hints)
     voice: str = ""
     speed: float = 1.0
+    audio_format: str = "audio/pcm"
+    """Of spoken answers: a name of the Realtime protocol."""
     tools: tuple[Tool, ...] = ()
     tool_choice: str = "auto"
     max_tokens: int | None = None
@@ -68,6 +70,7 @@ class ResponseRequest:
     modality: Modality | None = None
     voice: str | None = None
     speed: float | None = None
+    audio_format: str | None = None
     tools: tuple[Tool, ...] | None = None
     tool_choice: str | None = None
     max_tokens: int | None = None

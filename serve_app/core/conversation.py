@@ -23,7 +23,7 @@ from serve_app.core import events as ev
 from serve_app.core.barge_in import BargeIn
 from serve_app.core.commands import Command, problem
 from serve_app.core.config import Config, ResponseRequest, ServerVad
-from serve_app.core.items import FunctionCall
+from serve_app.core.items import FunctionCall, Message, Role
 from serve_app.core.marks import Marks
 from serve_app.core.memory import Memory
 from serve_app.core.moments import Moments
@@ -43,10 +43,10 @@ class Conversation:
         agent's own words may come back."""
         self.memory = Memory()
         self.responses = Responses(self.memory, new_id)
-        self._utterances = Utterances(self.memory, new_id)
+        self._moments = Moments(self.memory.playback, expires_at)
+        self._utterances = Utterances(self.memory, new_id, self._moments)
         self._barge_in = BargeIn(barge_in_s, self.memory.saying if echo else None)
         self._turns = Turns(config, self.memory, self._utterances, self.responses, self._barge_in)
-        self._moments = Moments(self.memory.playback, expires_at)
 
     @property
     def config(self) -> Config:
@@ -83,13 +83,13 @@ class Conversation:
             case ev.SoundMade() | ev.ClauseAudio() | ev.ClauseSpoken() | ev.SpeakingFailed():
                 return self.responses.speaking(event, now)
             case ev.Configured():
-                return self._turns.configured(event.config)
+                return self._turns.configured(event)
             case ev.CommitAsked():
                 return self._turns.commit_asked(event, now)
             case ev.ClearAsked():
-                return self._turns.clear_asked()
+                return self._turns.clear_asked(event)
             case ev.ItemCreated() | ev.ItemDeleted() | ev.ItemTruncated() | ev.ItemAsked():
-                return self._item(event)
+                return self._item(event, now)
             case ev.ResponseAsked():
                 return self._response_asked(event, now)
             case ev.ResponseCancelled():
@@ -103,12 +103,14 @@ class Conversation:
 
     # --- the client ---------------------------------------------------------------------------------------------------------------------
 
-    def _item(self, event: ItemEvent) -> list[Command]:
+    def _item(self, event: ItemEvent, now: float) -> list[Command]:
         if isinstance(event, ev.ItemAsked):
             return self.memory.handle(event)
         if isinstance(event, ev.ItemCreated) and event.item.id == self._utterances.current:
             message = f"Item {event.item.id!r} is what the user is saying now."
             return [problem(message, "item_create_duplicate_item_id", "item.id", event.event_id)]
+        if isinstance(event, ev.ItemCreated) and isinstance(event.item, Message) and event.item.role is Role.USER:
+            self._moments.said(now)
         commands = [*self.responses.discard_draft(), *self.memory.handle(event)]
         return commands + (self._utterances.brought(event.item, self.config.hints) if isinstance(event, ev.ItemCreated) else [])
 

@@ -57,6 +57,12 @@ class Endpointer:
             return self._stop()
         return None
 
+    def change(self, policy: ServerVad | SemanticVad) -> None:
+        """Another policy holds from now on. Speech that is under way goes on; in a pause the turn detector is asked if it was not."""
+        if type(policy) is not type(self._policy):
+            self._ask_after_s = PAUSE_S
+        self._policy = policy
+
     def reset(self) -> None:
         """Forget an utterance that was committed or cleared by hand."""
         self.speaking = False

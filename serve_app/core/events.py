@@ -152,6 +152,8 @@ class SpeakingFailed:
 @dataclass(frozen=True, slots=True)
 class Configured:
     config: Config
+    audio_s: float = 0.0
+    """Audio time so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +161,15 @@ class CommitAsked:
     buffered_s: float
     """Seconds of audio since the last commit or clear."""
     event_id: str | None = None
+    audio_s: float = 0.0
+    """Audio time so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClearAsked:
     event_id: str | None = None
+    audio_s: float = 0.0
+    """Audio time so far."""
 
 
 @dataclass(frozen=True, slots=True)

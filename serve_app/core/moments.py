@@ -9,6 +9,8 @@ from serve_app.core.playback import Playback
 
 QUIET_S = 0.5
 """Between two messages of a client that belong together, a commit and the wish for a response, there may be a round trip."""
+MOST_PROMPTS = 3
+"""How often silence becomes a turn before the user says something again: after that nobody is taken to be there."""
 
 
 class Moments:
@@ -18,6 +20,18 @@ class Moments:
         self._leave_by: float | None = None
         self._answered_at: float | None = None  # if nobody has spoken since
         self._quiet_since: float | None = None
+        self._prompts = 0
+        """How often silence became a turn since the user last said something."""
+
+    def prompted(self) -> None:
+        """Silence has become a turn."""
+        self._prompts += 1
+
+    def said(self, now: float) -> None:
+        """The user has said or typed something: silence counts from here, and may become a turn again."""
+        self._prompts = 0
+        if self._answered_at is not None:
+            self._answered_at = max(self._answered_at, now)
 
     def happened(self, answered: bool, engaged: bool, quiet: bool, now: float) -> None:
         """After each event. `answered`: a response has ended with it; `engaged`: somebody speaks, or is being answered."""
@@ -40,8 +54,9 @@ class Moments:
         return min((moment for moment in moments if moment is not None), default=None)
 
     def idle_at(self, timeout_s: float | None) -> float | None:
-        """When the silence after an answer has lasted too long; counted from the end of its playback."""
-        if timeout_s is None or self._answered_at is None:
+        """When the silence after an answer has lasted too long, counted from the end of its playback. None where nobody seems to be there:
+        `MOST_PROMPTS` silences in a row were turns already."""
+        if timeout_s is None or self._answered_at is None or self._prompts >= MOST_PROMPTS:
             return None
         return max(self._answered_at, self._playback.ends_at) + timeout_s
 

@@ -149,6 +149,7 @@ class ResponseView:
     """in_progress, completed, cancelled, incomplete or failed."""
     modality: Modality
     voice: str
+    audio_format: str
     output: tuple[Item, ...] = ()
     reason: str | None = None
     """Of cancelled: turn_detected or client_cancelled; of incomplete: max_output_tokens; of failed: what went wrong."""

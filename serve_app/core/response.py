@@ -44,6 +44,7 @@ class Manner:
     modality: Modality
     voice: str
     speed: float
+    audio_format: str
     max_tokens: int | None = None
     metadata: dict[str, str] | None = None
 
@@ -215,7 +216,8 @@ class Response:
             number = len(answer.spoken.clauses)
             answer.spoken.add(number, text)
             self._unspoken.add(number)
-            commands.append(Speak(self.id, answer.item.id, answer.output_index, number, text, self.manner.voice, self.manner.speed))
+            how = self.manner.voice, self.manner.speed, self.manner.audio_format
+            commands.append(Speak(self.id, answer.item.id, answer.output_index, number, text, *how))
         return commands
 
     def _complete_if_ready(self) -> list[Command]:
@@ -264,6 +266,7 @@ class Response:
             status=self._status,
             modality=self.manner.modality,
             voice=self.manner.voice,
+            audio_format=self.manner.audio_format,
             output=tuple(_as_written(item) for item in self._output) if self.done else (),
             reason=self._reason,
             max_tokens=self.manner.max_tokens,

@@ -86,6 +86,7 @@ class Responses:
             modality=request.modality or config.modality,
             voice=request.voice or config.voice,
             speed=request.speed or config.speed,
+            audio_format=request.audio_format or config.audio_format,
             max_tokens=None if request.unlimited else request.max_tokens or config.max_tokens,
             metadata=request.metadata,
         )

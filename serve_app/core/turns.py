@@ -52,12 +52,18 @@ class Turns:
             case _:
                 assert_never(event)
 
-    def configured(self, config: Config) -> list[Command]:
-        changed, differs = config.turn_taking != self.config.turn_taking, config != self.config
-        self.config = config
-        if changed and self._utterances.current:
-            return self._never_happened()
-        return self._responses.discard_draft() if differs else []
+    def configured(self, event: ev.Configured) -> list[Command]:
+        """What is being said goes on under the new turn taking. Without voice activity detection it stays in the buffer, for a commit by
+        hand. An answer that it holds goes on where speech does not interrupt any more."""
+        before, self.config = self.config, event.config
+        commands = self._responses.discard_draft() if before != self.config else []
+        policy = self.config.turn_taking
+        undecided = None if policy is not None and policy.interrupt_response else self._barge_in.decided()
+        if undecided is not None:
+            commands.append(cmd.ResumeAudio())
+        if policy is None:
+            return commands + self._utterances.stopped(event.audio_s)
+        return commands + (self._utterances.announce(undecided.start_s) if undecided else [])
 
     # --- a turn is over -----------------------------------------------------------------------------------------------------------------
 
@@ -68,9 +74,9 @@ class Turns:
         guessed = self._eager.covers(item_id, event.last_speech_s)
         if self._barge_in.undecided and guessed and self._eager.was_answered:
             return self._never_happened()
-        commands = self.floor_taken(now)
+        commands = [*self.floor_taken(now), *self._utterances.stopped(event.end_s)]
         committed, failed = self._utterances.commit(Marks(over_at=now, endpoint_s=event.end_s - event.last_speech_s), guessed)
-        commands += [Tell(told.UtteranceStopped(item_id, event.end_s)), *committed, *self._answer(item_id, now)]
+        commands += [*committed, *self._answer(item_id, now)]
         if failed is not None:
             return commands + self._transcript(failed, now)
         return commands + (self._settled(*self._eager.over(), now) if guessed else [])
@@ -80,12 +86,13 @@ class Turns:
             held_ms, least_ms = event.buffered_s * 1000, SHORTEST_COMMIT_S * 1000
             message = f"The input audio buffer holds {held_ms:.0f} ms of audio; at least {least_ms:.0f} ms are needed to commit it."
             return [problem(message, "input_audio_buffer_commit_empty", None, event.event_id)]
-        commands = [*self.floor_taken(now), *self._responses.discard_draft(), *self._begin(0.0, told_of=False)]
+        commands = [*self.floor_taken(now), *self._utterances.stopped(event.audio_s), *self._responses.discard_draft()]
+        commands += self._begin(0.0, told_of=False)
         committed, failed = self._utterances.commit(Marks(over_at=now))
         return [*commands, *committed, *(self._transcript(failed, now) if failed else [])]
 
-    def clear_asked(self) -> list[Command]:
-        return [*self._never_happened(), Tell(told.BufferCleared())]
+    def clear_asked(self, event: ev.ClearAsked) -> list[Command]:
+        return [*self._utterances.stopped(event.audio_s), *self._never_happened(), Tell(told.BufferCleared())]
 
     def _paused(self, event: ev.SpeechPaused, now: float) -> list[Command]:
         self._barge_in.paused()
@@ -170,9 +177,9 @@ class Turns:
         if one is None:
             return []
         self._eager.undecided = None
-        self._utterances.transcripts.reveal(one.item_id)
+        begun = self._utterances.announce(one.start_s)
         interrupted = [*self._responses.discard_draft(), *self._responses.interrupt(now)]
-        return [Tell(told.UtteranceStarted(one.item_id, one.start_s)), *interrupted, cmd.ResumeAudio(), *self._warmed()]
+        return [*begun, *interrupted, cmd.ResumeAudio(), *self._warmed()]
 
     def _begin(self, start_s: float, told_of: bool) -> list[Command]:
         return self._utterances.begin(start_s, self.config.hints, told_of)

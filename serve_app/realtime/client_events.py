@@ -7,11 +7,15 @@ does.
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from serve_app.realtime.errors import ProtocolError, from_validation
 
-SHORTEST_RATE, PCM_RATE = 8_000, 24_000
+RATES = {"audio/pcm": 24_000, "audio/pcmu": 8_000, "audio/pcma": 8_000}
+"""Samples a second: each format has one, which need not be named."""
+
+LONGEST_HINT = 64 * 1024
+"""Characters of the prompt of speech-to-text, which goes to its replica with each utterance."""
 
 
 class Strict(BaseModel):
@@ -27,18 +31,19 @@ class AudioFormat(Strict):
 
     @field_validator("rate")
     @classmethod
-    def _only_24k(cls, rate: int | None) -> int | None:
-        if rate not in (None, PCM_RATE, SHORTEST_RATE):
-            raise ValueError(f"only {PCM_RATE} is supported")
+    def _only_its_own(cls, rate: int | None, info: ValidationInfo) -> int | None:
+        form = info.data.get("type")  # None: refused already
+        if form is not None and rate not in (None, RATES[form]):
+            raise ValueError(f"{form} has {RATES[form]} samples a second here, not {rate}")
         return rate
 
 
 class Transcription(Strict):
     model: str | None = None
     language: str | None = None
-    languages: list[str] | None = None
-    prompt: str | None = None
-    keywords: list[str] | None = None
+    languages: Annotated[list[str], Field(max_length=200)] | None = None
+    prompt: str | None = Field(None, max_length=LONGEST_HINT)
+    keywords: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=2000)] | None = None
     delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
 
 

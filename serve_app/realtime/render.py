@@ -13,7 +13,7 @@ from serve_app.core.items import FunctionCall, FunctionCallOutput, Item, Kind, M
 Event = dict[str, Any]
 
 
-def render(what: told.Notification, conversation_id: str, output_format: str) -> Event:
+def render(what: told.Notification, conversation_id: str) -> Event:
     match what:
         case told.Problem():
             return error(what.message, what.code, what.param, what.event_id, what.kind)
@@ -33,9 +33,9 @@ def render(what: told.Notification, conversation_id: str, output_format: str) ->
         case told.ItemAdded() | told.ItemDone() | told.ItemGone() | told.ItemCut() | told.ItemShown():
             return _item_event(what)
         case told.ResponseCreated(view):
-            return {"type": "response.created", "response": response(view, conversation_id, output_format)}
+            return {"type": "response.created", "response": response(view, conversation_id)}
         case told.ResponseDone(view):
-            return {"type": "response.done", "response": response(view, conversation_id, output_format)}
+            return {"type": "response.done", "response": response(view, conversation_id)}
         case _:
             return _output_event(what)
 
@@ -113,8 +113,8 @@ def item(one: Item) -> Event:
             return _item(one, "function_call_output") | {"call_id": one.call_id, "output": one.output}
 
 
-def response(view: told.ResponseView, conversation_id: str, output_format: str) -> Event:
-    form = {"type": output_format, "rate": 24_000} if output_format == "audio/pcm" else {"type": output_format}
+def response(view: told.ResponseView, conversation_id: str) -> Event:
+    form = {"type": view.audio_format, "rate": 24_000} if view.audio_format == "audio/pcm" else {"type": view.audio_format}
     return {
         "object": "realtime.response",
         "id": view.id,

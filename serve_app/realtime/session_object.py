@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from serve_app.core.config import Config, Modality, SemanticVad, ServerVad, TurnTaking
 from serve_app.core.language import Hints, Tool
+from serve_app.errors import SparkvoxError
 from serve_app.realtime.client_events import FunctionTool, SessionUpdateBody, ToolChoiceFunction, VoiceId
 from serve_app.realtime.errors import ProtocolError
 from serve_app.realtime.voices import served_voice
@@ -29,10 +30,15 @@ SERVER_VAD = {
     "interrupt_response": True,
 }
 SEMANTIC_VAD = {"type": "semantic_vad", "eagerness": "auto", "create_response": True, "interrupt_response": True}
+_DETECTION: dict[str, dict[str, Any]] = {"server_vad": SERVER_VAD, "semantic_vad": SEMANTIC_VAD}
 TRANSCRIPTION = {"model": None, "language": None, "prompt": None}
 TIMINGS = "sparkvox.timings"
 """In `include`: the client wants those of its turns."""
 _PCM = {"type": "audio/pcm", "rate": 24_000}
+
+
+class Unreadable(SparkvoxError, ValueError):
+    """A kept session that this version of the server cannot take up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +119,20 @@ class SessionObject:
         return {"body": self._body, "voice_fixed": self._voice_fixed}
 
     def restore(self, kept: dict[str, Any]) -> None:
-        """As it was on another connection. A voice that is not served any more is mapped."""
-        self._body, self._voice_fixed = deepcopy(kept["body"]), kept["voice_fixed"]
-        output = self._body["audio"]["output"]
-        output["voice"] = self.voice_for(output["voice"])
+        """As it was on another connection, perhaps to another version of the server: what that one did not keep is as in a new session, and
+        what this one does not know is left out. A voice that is not served any more is mapped. Raises `Unreadable` where the settings mean
+        nothing here; the session is of no use then."""
+        try:
+            body, self._voice_fixed = deepcopy(kept["body"]), bool(kept["voice_fixed"])
+            audio = {name: _known(section, body["audio"].get(name, {})) for name, section in self._body["audio"].items()}
+            self._body = {**_known(self._body, body), "audio": audio}
+            detection = audio["input"]["turn_detection"]
+            if detection is not None:
+                audio["input"]["turn_detection"] = {**_DETECTION[detection["type"]], **detection}
+            audio["output"]["voice"] = self.voice_for(audio["output"]["voice"])
+            self.config()
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise Unreadable(f"the kept settings are none of this version: {error!r}") from error
 
     def fix_voice(self) -> None:
         """The first audio is out."""
@@ -148,6 +164,7 @@ class SessionObject:
             hints=_hints(transcription),
             voice=body["audio"]["output"]["voice"],
             speed=body["audio"]["output"]["speed"],
+            audio_format=self.output_format,
             tools=tools_of(body["tools"]),
             tool_choice=body["tool_choice"] if isinstance(body["tool_choice"], str) else body["tool_choice"]["name"],
             max_tokens=None if body["max_output_tokens"] == "inf" else body["max_output_tokens"],
@@ -168,8 +185,7 @@ class SessionObject:
                 case "transcription" if value is not None:
                     body[name] = {**(body[name] or TRANSCRIPTION), **_plain(value), "model": self._served.transcription_model}
                 case "turn_detection" if value is not None:
-                    defaults = SERVER_VAD if value.type == "server_vad" else SEMANTIC_VAD
-                    current = body[name] if body[name] and body[name]["type"] == value.type else defaults
+                    current = body[name] if body[name] and body[name]["type"] == value.type else _DETECTION[value.type]
                     body[name] = {**current, **_plain(value)}
                 case _:
                     body[name] = None if value is None else _plain(value)
@@ -185,6 +201,10 @@ class SessionObject:
                 message = "The voice cannot be changed once the session has produced audio."
                 raise ProtocolError(message, "cannot_update_voice", "session.audio.output.voice")
             body["voice"] = voice
+
+
+def _known(defaults: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
+    return {name: kept.get(name, default) for name, default in defaults.items()}
 
 
 def tools_of(tools: list[dict[str, Any]] | list[FunctionTool]) -> tuple[Tool, ...]:

@@ -12,8 +12,10 @@ import orjson
 
 from serve_app.core.items import Item
 from serve_app.realtime.render import item as rendered
-from serve_app.realtime.session_object import SessionObject
+from serve_app.realtime.session_object import SessionObject, Unreadable
 
+VERSION = 1
+"""Of the shape of a copy. It counts up with a change that an older server cannot read; what was only added does not count."""
 LONGEST_BYTES = 256 * 1024
 """Of one session, some hours of talk; the oldest items are left out beyond it."""
 
@@ -38,12 +40,19 @@ def packed(session: SessionObject, newest_first: Iterable[Item], most_bytes: int
         items.append(item)
     called = {item["call_id"] for item in items if item["type"] == "function_call"}  # an older call may have been left out
     items = [item for item in items if item["type"] != "function_call_output" or item["call_id"] in called]
-    return orjson.dumps({"session": settings, "items": items[::-1]})
+    return orjson.dumps({"version": VERSION, "session": settings, "items": items[::-1]})
 
 
 def unpacked(data: bytes) -> Snapshot:
-    body = orjson.loads(data)
-    return Snapshot(body["session"], tuple(body["items"]))
+    """Raises `Unreadable` for what another version of the server kept in a shape of its own."""
+    try:
+        body = orjson.loads(data)
+        version = body.get("version", 1)  # the first copies did not name theirs
+        if version > VERSION:
+            raise Unreadable(f"the copy is of version {version}, and this server reads up to {VERSION}")
+        return Snapshot({**body["session"]}, tuple(body["items"]))
+    except (KeyError, TypeError, AttributeError, orjson.JSONDecodeError) as error:
+        raise Unreadable(f"the copy is damaged: {error!r}") from error
 
 
 def creation(item: dict[str, Any]) -> bytes:

@@ -80,7 +80,7 @@ class Wire:
         return {"type": event["type"], "event_id": self._new_id("event"), **event}
 
     def render(self, what: told.Notification) -> list[Event]:
-        event = render.render(what, self._conversation_id, self.session.output_format)
+        event = render.render(what, self._conversation_id)
         if isinstance(what, told.ResponseDone):
             self._add_timings(event, what.response.timings)
             return [self.stamp(event), self.stamp({"type": "rate_limits.updated", "rate_limits": self._rate_limits()})]
@@ -150,6 +150,7 @@ class Wire:
             modality=Modality(body.output_modalities[0]) if body.output_modalities else None,
             voice=self.session.voice_for(output.voice) if output else None,
             speed=output.speed if output else None,
+            audio_format=output.format.type if output and output.format else None,
             tools=None if body.tools is None else tools_of(body.tools),
             tool_choice=tool_choice_of(body.tool_choice),
             max_tokens=None if body.max_output_tokens in (None, "inf") else int(body.max_output_tokens),

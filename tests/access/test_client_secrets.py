@@ -86,6 +86,14 @@ async def test_a_key_for_transcription_opens_a_transcription_session(house: Hous
     assert (session["type"], session["audio"]["input"]["transcription"]["language"]) == ("transcription", "en")
 
 
+@pytest.mark.parametrize("kind", ["realtime", "transcription"])
+async def test_a_rate_that_a_format_has_not_is_refused_by_name(house: House, kind: str) -> None:
+    session = {"type": kind, "audio": {"input": {"format": {"type": "audio/pcm", "rate": 8_000}}}}
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {KITCHEN}"}) as plain:
+        answer = await plain.post(house.url + "v1/realtime/client_secrets", json={"session": session})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "session.audio.input.format.rate")
+
+
 async def test_without_a_session_it_is_an_ordinary_one(house: House) -> None:
     async with house.client() as client:
         secret = await made(client)

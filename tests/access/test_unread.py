@@ -102,7 +102,7 @@ class Watched:
         class WatchedOutbox(Outbox):
             def _add(self, waiting: Any) -> None:
                 super()._add(waiting)
-                watched.fullest = max(watched.fullest, sum(len(one.text) for one in self._waiting))
+                watched.fullest = max(watched.fullest, sum(one.size for one in self._waiting))
 
         return WatchedOutbox(*given)
 

@@ -1,5 +1,6 @@
 import os
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -57,6 +58,31 @@ def test_what_a_start_has_left_is_known_and_ended(tmp_path: Path) -> None:
 def test_a_call_that_fails_says_why_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CallFailed, match="nonsense"):
         children.asked("nonsense", None, dict(os.environ), 60, threading.Event())
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_call_may_say_more_than_a_pipe_holds(stream: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    says = f"import sys; sys.{stream}.write('a warning of many lines\\n' * 20_000); print('[1, 2]')"
+
+    def started(*given: object, **how: object) -> subprocess.Popen[str]:
+        return subprocess.Popen([sys.executable, "-c", says], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    monkeypatch.setattr(children, "started", started)
+    assert children.asked("shared", None, {}, 60, threading.Event()) == [1, 2]
+
+
+def test_a_call_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def started(*given: object, **how: object) -> subprocess.Popen[str]:
+        sleeps = [sys.executable, "-c", "import time; time.sleep(3600)"]
+        calls.append(subprocess.Popen(sleeps, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return calls[0]
+
+    monkeypatch.setattr(children, "started", started)
+    with pytest.raises(CallFailed, match="shared took longer than 0 s"):
+        children.asked("shared", None, {}, 0.0, threading.Event())
+    assert calls[0].returncode is not None
 
 
 def test_a_call_is_given_up_when_somebody_is_in_a_hurry() -> None:

@@ -22,6 +22,7 @@ class Rule(StrEnum):
     TEXTS = "the deltas joined equal the text of the done events, of the items and of response.output"
     AFTER_ADDED = "no delta comes before its item and its part, or after its done"
     ORDER = "previous_item_id rebuilds one order"
+    SPEECH_PAIRS = "each speech_started is followed by its speech_stopped, before the next one, its commit and a clear"
     USAGE = "total_tokens is input_tokens + output_tokens"
     KNOWN = "no event type comes that is not in the GA set"
     SIZE = "no message is above 1 MiB"
@@ -57,6 +58,7 @@ class Invariants:
         self._order: list[str] = []
         self._added: dict[str, bool] = {}
         self._default: str | None = None
+        self._speaking: str | None = None  # the item of speech that has started and not stopped
 
     @property
     def order(self) -> list[str]:
@@ -77,6 +79,8 @@ class Invariants:
         kind = event["type"]
         if kind.startswith("conversation.item."):
             self._item(kind, event)
+        elif kind.startswith("input_audio_buffer."):
+            self._buffer(kind.removeprefix("input_audio_buffer."), event)
         elif kind == "response.created":
             self._created(event["response"])
         elif kind == "response.done":
@@ -110,6 +114,17 @@ class Invariants:
                 _check(event["item_id"] in self._order, Rule.ORDER, f"item {event['item_id']} deleted, which is not there")
                 self._order.remove(event["item_id"])
                 del self._added[event["item_id"]]  # the id may be used again
+
+    def _buffer(self, what: str, event: Event) -> None:
+        match what:
+            case "speech_started":
+                _check(self._speaking is None, Rule.SPEECH_PAIRS, f"speech starts, and that of {self._speaking} has not stopped")
+                self._speaking = event["item_id"]
+            case "speech_stopped":
+                _check(self._speaking == event["item_id"], Rule.SPEECH_PAIRS, f"speech of {event['item_id']} stops without a start")
+                self._speaking = None
+            case "committed" | "cleared":
+                _check(self._speaking is None, Rule.SPEECH_PAIRS, f"{what}, and the speech of {self._speaking} has not stopped")
 
     # --- responses ----------------------------------------------------------------------------------------------------------------------
 

@@ -128,6 +128,7 @@ RULES: list[tuple[Rule, Tamper]] = [
     (Rule.TEXTS, changed("response.output_text.done", lambda event: event.update(text="Something else."))),
     (Rule.AFTER_ADDED, late("response.content_part.added", "response.output_text.delta")),
     (Rule.ORDER, changed(ADDED, lambda event: event.update(previous_item_id="item_nobody"))),
+    (Rule.SPEECH_PAIRS, followed(DONE, {"type": STOPPED, "item_id": "item_unheard", "audio_end_ms": 1})),
     (Rule.USAGE, changed(DONE, lambda event: event["response"]["usage"].update(total_tokens=1))),
     (Rule.KNOWN, followed(DONE, {"type": "sparkvox.timings"})),
     (Rule.SIZE, changed(DONE, lambda event: event.update(padding="x" * 2**20))),

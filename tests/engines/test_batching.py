@@ -98,6 +98,13 @@ async def test_a_run_that_fails_is_told_to_all_of_it_and_to_nobody_else(runs):
     assert await asyncio.gather(*await asked(batches, 3, 4)) == [30, 40]
 
 
+@pytest.mark.parametrize("answers", [[], [10], [10, 20, 30]])
+async def test_a_run_that_gives_too_few_or_too_many_answers_fails_for_all_of_it(answers):
+    batches = Batches(lambda batch: answers, 2, 30.0)
+    told = await asyncio.wait_for(asyncio.gather(*await asked(batches, 1, 2), return_exceptions=True), 30)
+    assert [type(one) for one in told] == [EngineFailed] * 2
+
+
 async def test_closing_lets_the_run_end_and_sends_those_who_wait_away(runs):
     batches = Batches(runs, 1, 0.0)
     first = await asked(batches, 1)

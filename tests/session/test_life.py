@@ -1,10 +1,12 @@
 """Sessions that outlive their connection or their server."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 
 from serve_app.core.language import ToolCall
@@ -121,6 +123,74 @@ async def test_who_may_not_or_cannot_come_back_is_told_so_and_gets_a_session_of_
     async with connection(house, Life(shelf, stranger.owner, asked)) as (line, after):
         assert (await line.gets("error"))["error"]["code"] == "session_not_found"
         assert after["id"] != before["id"] and not items(line)
+
+
+def rewritten(shelf: Shelf, session_id: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """As another version of the server would have kept it."""
+    copy = shelf.sessions.take(session_id, "", 0.0)
+    assert copy is not None
+    body = orjson.loads(copy.data)
+    change(body)
+    assert shelf.sessions.keep(replace(copy, number=copy.number + 1, data=orjson.dumps(body)), 0.0)
+
+
+async def one_item(house: House, shelf: Shelf) -> str:
+    """A session that holds an item and has settings of its own."""
+    async with connection(house, Life(shelf)) as (line, before):
+        line.sets(instructions="Be kind.", audio={"input": {"turn_detection": {"type": "server_vad", "silence_duration_ms": 900}}})
+        line.says("conversation.item.create", item={"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]})
+        await line.gets("conversation.item.done")
+    return str(before["id"])
+
+
+OLDER: dict[str, Callable[[dict[str, Any]], object]] = {
+    "before versions were named": lambda body: body.pop("version"),
+    "before include": lambda body: body["session"]["body"].pop("include"),
+    "before speed": lambda body: body["session"]["body"]["audio"]["output"].pop("speed"),
+    "before noise reduction": lambda body: body["session"]["body"]["audio"]["input"].pop("noise_reduction"),
+    "before idle timeouts": lambda body: body["session"]["body"]["audio"]["input"]["turn_detection"].pop("idle_timeout_ms"),
+    "with a setting to come": lambda body: body["session"]["body"].update(mood="sunny"),
+    "with an audio setting to come": lambda body: body["session"]["body"]["audio"].update(room="large"),
+}
+
+
+@pytest.mark.parametrize("change", OLDER.values(), ids=OLDER)
+async def test_a_session_that_another_version_kept_goes_on(change: Callable[[dict[str, Any]], object]) -> None:
+    house, shelf = House(), Shelf()
+    session_id = await one_item(house, shelf)
+    rewritten(shelf, session_id, lambda body: change(body) and None)
+    async with connection(house, Life(shelf, returns_to=session_id)) as (line, after):
+        await line.gets("conversation.item.done")
+        assert (after["id"], after["instructions"], items(line)) == (session_id, "Be kind.", [("user", "Hi")])
+        assert after["audio"]["input"]["turn_detection"]["silence_duration_ms"] == 900
+        assert "mood" not in after and set(after["audio"]) == {"input", "output"}
+        assert "error" not in line.types()
+
+
+STRANGE: dict[str, Callable[[dict[str, Any]], object]] = {
+    "of a version to come": lambda body: body.update(version=99),
+    "of no version": lambda body: body.update(version="new"),
+    "without settings": lambda body: body.pop("session"),
+    "without items": lambda body: body.pop("items"),
+    "with an unknown turn detection": lambda body: body["session"]["body"]["audio"]["input"].update(turn_detection={"type": "magic"}),
+    "with other modalities": lambda body: body["session"]["body"].update(output_modalities=["smell"]),
+    "with settings of another shape": lambda body: body["session"].update(body=[1, 2]),
+}
+
+
+@pytest.mark.parametrize("change", STRANGE.values(), ids=STRANGE)
+async def test_a_session_that_this_version_cannot_read_begins_anew_and_its_client_is_told(
+    change: Callable[[dict[str, Any]], object], caplog: pytest.LogCaptureFixture
+) -> None:
+    house, shelf = House(["Hi."]), Shelf()
+    session_id = await one_item(house, shelf)
+    rewritten(shelf, session_id, lambda body: change(body) and None)
+    async with connection(house, Life(shelf, returns_to=session_id)) as (line, after):
+        assert (await line.gets("error"))["error"]["code"] == "session_not_found"
+        assert after["id"] != session_id and not items(line)
+        line.speaks(1.0, silence_s=0.8)
+        assert (await line.gets("response.done"))["response"]["status"] == "completed"
+    assert f"session {session_id} cannot be taken up" in caplog.text
 
 
 async def test_the_connection_that_is_still_open_ends_when_another_takes_its_session_up() -> None:
