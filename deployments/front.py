@@ -6,23 +6,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from deployments.guard import Guard, KeyCheck, deny
+from deployments.guard import Guard, KeyCheck, deny, refuse_handshake
 from deployments.transport import SocketTransport, chosen_subprotocol
 from serve_app.admission import Door, Refused
 from serve_app.connection import refuse
 from serve_app.engine_queues import SessionQuestions
 from serve_app.engines import Engines
-from serve_app.http.errors import ApiError
+from serve_app.http.errors import ApiError, api_error, response
 from serve_app.http.exchange import caller_of, check_origin
-from serve_app.http.routes import Api, routes, unknown
+from serve_app.http.no_route import NO_CALLS, NoRoute, answer, needs_socket, no_calls, no_socket
+from serve_app.http.routes import Api, routes
 from serve_app.limits import LimitReached
 from serve_app.realtime.client_events import SessionUpdateBody
 from serve_app.session import SessionOptions, drive
@@ -44,11 +47,15 @@ class Front:
     """Around a session, whose request has those headers."""
 
     async def realtime(self, socket: WebSocket) -> None:
-        """Accepts before it refuses: a client sees why only then."""
+        """Accepts before it refuses a place: a client sees why, and that it may come again, only then."""
         try:
             check_origin(socket, self.settings.gateway.origins)
         except ApiError as wrong:
             await deny(wrong, socket.scope, socket.receive, socket.send)
+            return
+        if "call_id" in socket.query_params:
+            no_call = ApiError(404, f"No call can be joined by its call_id. {NO_CALLS}", "not_supported", "call_id")
+            await refuse_handshake(no_call, socket.scope, socket.receive, socket.send)
             return
         await socket.accept(chosen_subprotocol(socket))
         transport = SocketTransport(socket, self.settings.session.max_message_bytes)
@@ -98,16 +105,51 @@ def application(
         return JSONResponse({"sessions": front.door.sessions.sessions, "leases": counts["sessions"], "utterances": counts["utterances"]})
 
     keyed = [Middleware(KeyCheck, front.door.access, front.door.sink)]
+    with_any = [Middleware(KeyCheck, front.door.access, front.door.sink, ephemeral=True)]
     table = [
         Route("/healthz", _healthy),
         Route("/readyz", ready),
         Route("/debug/sessions", sessions, middleware=keyed),
         WebSocketRoute("/v1/realtime", front.realtime, middleware=keyed),
+        Route("/v1/realtime", needs_socket, middleware=with_any),
+        Route("/v1/realtime", no_calls, methods=["POST"], middleware=with_any),
+        Route("/v1/realtime/calls", no_calls, methods=["POST"], middleware=with_any),
+        Route("/v1/realtime/calls/{rest:path}", no_calls, methods=["GET", "POST"], middleware=with_any),
         *routes(Api(front.engines, front.options.served, front.settings, front.door), keyed),
-        Route("/v1/{path:path}", unknown, methods=METHODS, middleware=keyed),
-        Mount("/", StaticFiles(directory=WEB, html=True)),
+        Route("/v1/{path:path}", NoRoute(), middleware=with_any),
+        WebSocketRoute("/v1/{path:path}", NoSocket(), middleware=with_any),
+        Mount("/", Page(directory=WEB, html=True)),
     ]
-    return Starlette(routes=table, middleware=_before_all(front))
+    errors = {ApiError: _told, HTTPException: _told, Exception: _told}
+    return Starlette(routes=table, middleware=_before_all(front), exception_handlers=errors)
+
+
+class NoSocket:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await refuse_handshake(no_socket(scope), scope, receive, send)
+
+
+class Page(StaticFiles):
+    """The page's files; whatever else is asked for, by anybody, is nowhere."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await NoSocket()(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        try:
+            there = self.lookup_path(path)[1] is not None
+        except (OSError, ValueError):  # no name of a file
+            there = False
+        if there and scope["method"] in ("GET", "HEAD"):
+            return await super().get_response(path, scope)
+        return answer(scope, ("GET", "HEAD") if there else ())
+
+
+async def _told(_: Request, error: Exception) -> Response:
+    return response(api_error(error))
 
 
 def _before_all(front: Front) -> list[Middleware]:

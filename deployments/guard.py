@@ -1,6 +1,7 @@
 """What stands before the gateway's routes: which peers may knock, who has a key, what browsers are told."""
 
 import logging
+import re
 import time
 
 from starlette.datastructures import Headers
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 
 class Guard:
     """Refuses peers of other machines where there is no key and nobody said that all may come in, and requests that call the server by a
-    name that is not its own (serve_app/hosts.py); puts headers on the page.
+    name that is not its own (serve_app/hosts.py); puts headers on the page. Paths are taken with a slash more than they need.
 
     The peer is looked at although the server binds to loopback: behind HAProxy the replicas' own ports may be open to the network. HAProxy
     passes the client's `Host` on.
@@ -56,7 +57,7 @@ class Guard:
             log.warning("%s from %s was refused: %s", scope["path"], _peer(scope), wrong)
             await deny(wrong, scope, receive, send)
         else:
-            await self._app({**scope, HOST_IS_KNOWN: True}, receive, self._with_headers(send))
+            await self._app({**scope, "path": _tidy(scope), HOST_IS_KNOWN: True}, receive, self._with_headers(send))
 
     def _check(self, scope: Scope) -> None:
         """Raises `ApiError`."""
@@ -82,22 +83,28 @@ class Guard:
 
 
 class KeyCheck:
-    """Lets a request pass to the route behind it when its key is right; an ephemeral key opens websockets only.
+    """Lets a request pass to the route behind it when its key is right; an ephemeral key opens websockets only, and where there is nothing
+    to open it is told that. OPTIONS asks what may be asked: that needs no key.
 
     It stands before single routes and not before all of them, so that no other way to write a path goes around it.
     """
 
-    def __init__(self, app: ASGIApp, access: Access, sink: Sink = NOWHERE) -> None:
+    def __init__(self, app: ASGIApp, access: Access, sink: Sink = NOWHERE, ephemeral: bool = False) -> None:
+        """`ephemeral`: whether an ephemeral key opens this over HTTP too."""
         self._app = app
         self._access = access
         self._sink = sink
+        self._ephemeral = ephemeral
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("method") == "OPTIONS":
+            await self._app(scope, receive, send)
+            return
         headers = Headers(scope=scope)
         key = presented(headers.get("authorization"), headers.get("api-key"), scope.get("subprotocols", ()))
         try:
             scope[CALLER] = caller = self._access.caller(key, time.time())
-            if caller.ephemeral and scope["type"] == "http":
+            if caller.ephemeral and scope["type"] == "http" and not self._ephemeral:
                 raise ApiError(403, "An ephemeral key opens /v1/realtime only; this needs an API key.", "insufficient_permissions")
         except (WrongKey, ApiError) as wrong:
             self._sink.count(REFUSALS, of="key")
@@ -115,7 +122,7 @@ async def refuse_handshake(wrong: ApiError, scope: Scope, receive: Receive, send
     socket = WebSocket(scope, receive, send)
     await socket.accept(chosen_subprotocol(socket))
     error = wrong.body["error"]
-    await refuse(SocketTransport(socket, 0), error["message"], error["code"], error["type"], _close_code(wrong))
+    await refuse(SocketTransport(socket, 0), error["message"], error["code"], error["type"], _close_code(wrong), error["param"])
 
 
 async def deny(wrong: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
@@ -138,3 +145,10 @@ def _from_page(scope: Scope) -> bool:
 def _peer(scope: Scope) -> str | None:
     client = HTTPConnection(scope).client
     return None if client is None else client.host
+
+
+def _tidy(scope: Scope) -> str:
+    """The path without slashes that are there twice or at its end: clients join base URLs and paths as they please."""
+    root, path = scope.get("root_path", ""), scope["path"]
+    below = re.sub("/+", "/", path.removeprefix(root))
+    return root + (below if below == "/" else below.rstrip("/"))

@@ -33,9 +33,11 @@ def as_json(event: dict[str, Any]) -> str:
     return orjson.dumps(event).decode()
 
 
-async def refuse(transport: Transport, message: str, code: str = "server_busy", kind: str = "server_error", close: int = 1013) -> None:
+async def refuse(
+    transport: Transport, message: str, code: str = "server_busy", kind: str = "server_error", close: int = 1013, param: str | None = None
+) -> None:
     """An error the client can read, then the close code: 1013 is the one that well-made clients retry."""
-    event = render.error(message, code, None, None, kind)
+    event = render.error(message, code, param, None, kind)
     try:
         await transport.send(as_json({"event_id": new_id("event"), **event}))
         await transport.close(close, "try again later" if close == 1013 else f"{kind}.{code}")

@@ -1,9 +1,11 @@
 """What goes wrong, in the shape of OpenAI's errors (platform.openai.com/docs/guides/error-codes)."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from serve_app.access import SessionTooLong, WrongKey
@@ -14,6 +16,7 @@ from serve_app.realtime.errors import ProtocolError, from_validation
 
 _HEADERS = {
     401: {"www-authenticate": 'Bearer realm="sparkvox"'},
+    426: {"upgrade": "websocket", "connection": "upgrade"},
     429: {"retry-after": "1"},
     503: {"retry-after": "1"},
 }
@@ -67,12 +70,14 @@ def api_error(error: Exception) -> ApiError:
             return ApiError(400, str(error), "invalid_value", "voice")
         case EngineFailed():
             return ApiError(500, str(error), "engine_failed")
+        case HTTPException():
+            return ApiError(error.status_code, error.detail)
     log.error("a request failed", exc_info=error)
     return ApiError(500, "The server met an error of its own.", "internal_error")
 
 
-def response(error: ApiError) -> Response:
-    return JSONResponse(error.body, error.status, _HEADERS.get(error.status))
+def response(error: ApiError, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse(error.body, error.status, headers or _HEADERS.get(error.status))
 
 
 def _type(status: int) -> str:

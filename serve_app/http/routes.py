@@ -80,8 +80,3 @@ def routes(api: Api, middleware: Sequence[Middleware] = ()) -> list[BaseRoute]:
         Route("/v1/models", api.models, middleware=middleware),
         Route("/v1/models/{name:path}", api.model, middleware=middleware),
     ]
-
-
-async def unknown(request: Request) -> Response:
-    """Under /v1, whatever has no route."""
-    return errors.response(errors.ApiError(404, f"There is no {request.method} {request.url.path} here.", "unknown_url"))
