@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import AsyncIterator
 
 import av
 import numpy as np
@@ -10,9 +11,10 @@ import soundfile
 from openai import AsyncOpenAI, BadRequestError
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
-from serve_app.engines import HEARING_RATE, Engines
+from serve_app.engines import HEARING_RATE, Engines, Sound, Speech
 from serve_app.http.decoding import decoded
 from serve_app.http.encoders import RATE, encoder
+from serve_app.speaking import SILENCE_S
 from tests.fake_server import S_PER_LETTER
 from tests.http.conftest import Connect
 from tests.http.test_shapes import events, post
@@ -84,9 +86,35 @@ async def test_events_carry_the_file(client: AsyncOpenAI) -> None:
     assert done == {"type": "speech.audio.done", "usage": {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}}
 
 
-async def test_nothing_to_say_is_an_empty_file(client: AsyncOpenAI) -> None:
-    with soundfile.SoundFile(io.BytesIO(await speak(client, "***", response_format="wav"))) as sound:
-        assert len(sound.read(100)) == 0
+NOTHING = ["...", "\U0001f642", "\u2605\u2605\u2605\u2606\u2606", "   ", "***", "```\nx = 1\n```"]
+
+
+@pytest.mark.parametrize("text", NOTHING)
+@pytest.mark.parametrize("form", ["wav", "pcm", "flac", "opus", "mp3", "aac"])
+async def test_where_nothing_can_be_said_a_little_silence_plays(form: str, text: str, client: AsyncOpenAI, engines: Engines) -> None:
+    audio = await speak(client, text, response_format=form)
+    assert read_any(audio, form) == pytest.approx(SILENCE_S, abs=0.15)
+    assert not engines.text_to_speech.spoken
+    if form != "pcm":
+        assert np.abs(read(audio)).max() < 10
+
+
+async def test_events_carry_the_silence_too(client: AsyncOpenAI) -> None:
+    asked = {"model": "tts-1", "voice": "af_heart", "input": "...", "response_format": "mp3", "stream_format": "sse"}
+    *deltas, done = events(await post(client, "audio/speech", json=asked))
+    assert done["type"] == "speech.audio.done"
+    assert read_any(b"".join(base64.b64decode(event["audio"]) for event in deltas), "mp3") == pytest.approx(SILENCE_S, abs=0.15)
+
+
+async def test_an_engine_that_has_no_sound_for_the_words_is_silent_too(
+    client: AsyncOpenAI, engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def mute(speech: Speech) -> AsyncIterator[Sound]:
+        for sound in ():
+            yield sound
+
+    monkeypatch.setattr(engines.text_to_speech, "speak", mute)
+    assert len(await speak(client, response_format="pcm")) == SILENCE_S * RATE * 2
 
 
 @pytest.mark.parametrize(

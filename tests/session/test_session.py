@@ -36,6 +36,18 @@ async def test_a_spoken_turn_follows_the_order_of_the_recorded_one() -> None:
         line.invariants.finish()
 
 
+@pytest.mark.parametrize("reply", ["...", "\U0001f642", "\u2605\u2605\u2605 ***", "```\nx = 1\n```"])
+async def test_a_reply_in_which_nothing_can_be_said_completes_without_sound(reply: str) -> None:
+    house = House([], [reply])
+    async with house.session() as line:
+        line.says("response.create", response={"instructions": "Say nothing."})
+        done = await line.gets("response.done")
+        assert done["response"]["status"] == "completed"
+        assert done["response"]["output"][0]["content"][0]["transcript"] == reply
+        assert line.audio_bytes() == 0 and not house.voice.spoken
+        line.invariants.finish()
+
+
 async def test_the_audio_that_is_sent_is_what_was_spoken() -> None:
     house = House(["Hi."], ["Hello there, my friend."])
     async with house.session() as line:
