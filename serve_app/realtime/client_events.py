@@ -7,9 +7,20 @@ does.
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
-from serve_app.realtime.errors import ProtocolError, from_validation
+from serve_app.realtime.errors import ProtocolError, from_validation, short
 
 RATES = {"audio/pcm": 24_000, "audio/pcmu": 8_000, "audio/pcma": 8_000}
 """Samples a second: each format has one, which need not be named."""
@@ -18,8 +29,39 @@ LONGEST_HINT = 64 * 1024
 """Characters of the prompt of speech-to-text, which goes to its replica with each utterance."""
 
 
+DEEPEST = 32
+"""Levels of an object that may be of any shape; what reads and writes JSON ends somewhere above a hundred."""
+
+
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    """Text is no number and a number no truth: what is echoed has the type that it was given with."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+def _whole(value: Any) -> Any:
+    """Some clients write 300 as 300.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _not_too_deep(value: Any) -> Any:
+    """Raises ValueError."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [inner for one in level if isinstance(one, dict | list) for inner in (one.values() if isinstance(one, dict) else one)]
+        if not level:
+            return value
+    raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+
+
+def _text_or_object(value: Any) -> str:
+    """Tells which member of a union was meant, so that an error is about that one. Tags that begin with ~ are no part of a path."""
+    return "~text" if isinstance(value, str) else "~object"
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+AnyObject = Annotated[dict[str, Any], AfterValidator(_not_too_deep)]
+Id = Annotated[str, Field(max_length=512)]
 
 
 # --- the session ------------------------------------------------------------------------------------------------------------------------
@@ -27,7 +69,7 @@ class Strict(BaseModel):
 
 class AudioFormat(Strict):
     type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"]
-    rate: int | None = None
+    rate: Whole | None = None
 
     @field_validator("rate")
     @classmethod
@@ -55,9 +97,9 @@ class NoiseReduction(Strict):
 class ServerVadUpdate(Strict):
     type: Literal["server_vad"]
     threshold: float | None = Field(None, ge=0, le=1)
-    prefix_padding_ms: int | None = Field(None, ge=0, le=10_000)
-    silence_duration_ms: int | None = Field(None, ge=0, le=60_000)
-    idle_timeout_ms: int | None = Field(None, ge=1)
+    prefix_padding_ms: Whole | None = Field(None, ge=0, le=10_000)
+    silence_duration_ms: Whole | None = Field(None, ge=0, le=60_000)
+    idle_timeout_ms: Whole | None = Field(None, ge=1, le=3_600_000)
     create_response: bool | None = None
     interrupt_response: bool | None = None
 
@@ -80,9 +122,12 @@ class VoiceId(Strict):
     id: str
 
 
+Voice = Annotated[Annotated[str, Tag("~text")] | Annotated[VoiceId, Tag("~object")], Discriminator(_text_or_object)]
+
+
 class AudioOutputUpdate(Strict):
     format: AudioFormat | None = None
-    voice: str | VoiceId | None = None
+    voice: Voice | None = None
     speed: float | None = Field(None, ge=0.25, le=1.5)
 
 
@@ -95,7 +140,7 @@ class FunctionTool(Strict):
     type: Literal["function"] = "function"
     name: str = Field(min_length=1, max_length=64)
     description: str | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: AnyObject | None = None
     strict: bool | None = None
 
 
@@ -104,10 +149,87 @@ class ToolChoiceFunction(Strict):
     name: str
 
 
-ToolChoice = Literal["auto", "none", "required"] | ToolChoiceFunction
-MaxTokens = Annotated[int, Field(ge=1, le=4096)] | Literal["inf"]
+ToolChoice = Annotated[
+    Annotated[Literal["auto", "none", "required"], Tag("~text")] | Annotated[ToolChoiceFunction, Tag("~object")],
+    Discriminator(_text_or_object),
+]
+MaxTokens = Annotated[
+    Annotated[Whole, Field(ge=1, le=4096), Tag("~number")] | Annotated[Literal["inf"], Tag("~text")],
+    Discriminator(lambda value: "~text" if isinstance(value, str) else "~number"),
+]
 Modalities = Annotated[list[Literal["audio", "text"]], Field(min_length=1, max_length=1)]
 Metadata = Annotated[dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)]
+
+
+class Reasoning(Strict):
+    effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
+
+
+class TracingConfiguration(Strict):
+    group_id: str | None = None
+    metadata: AnyObject | None = None
+    workflow_name: str | None = None
+
+
+Tracing = Annotated[
+    Annotated[Literal["auto"], Tag("~text")] | Annotated[TracingConfiguration, Tag("~object")], Discriminator(_text_or_object)
+]
+
+
+class TokenLimits(Strict):
+    post_instructions: Whole | None = Field(None, ge=0, le=2**31)
+
+
+class RetentionRatio(Strict):
+    type: Literal["retention_ratio"]
+    retention_ratio: float = Field(ge=0, le=1)
+    token_limits: TokenLimits | None = None
+
+
+Truncation = Annotated[
+    Annotated[Literal["auto", "disabled"], Tag("~text")] | Annotated[RetentionRatio, Tag("~object")], Discriminator(_text_or_object)
+]
+
+
+class CacheBreakpoint(Strict):
+    mode: Literal["explicit"]
+    ttl: Literal["30m", "12h"] | None = None
+
+
+class PromptText(Strict):
+    type: Literal["input_text"]
+    text: str
+    prompt_cache_breakpoint: CacheBreakpoint | None = None
+
+
+class PromptImage(Strict):
+    type: Literal["input_image"]
+    detail: Literal["low", "high", "auto", "original"]
+    file_id: str | None = None
+    image_url: str | None = None
+    prompt_cache_breakpoint: CacheBreakpoint | None = None
+
+
+class PromptFile(Strict):
+    type: Literal["input_file"]
+    detail: Literal["auto", "low", "high"] | None = None
+    file_data: str | None = None
+    file_id: str | None = None
+    file_url: str | None = None
+    filename: str | None = None
+    prompt_cache_breakpoint: CacheBreakpoint | None = None
+
+
+PromptPart = Annotated[PromptText | PromptImage | PromptFile, Field(discriminator="type")]
+PromptVariable = Annotated[Annotated[str, Tag("~text")] | Annotated[PromptPart, Tag("~object")], Discriminator(_text_or_object)]
+
+
+class PromptReference(Strict):
+    """A prompt that is stored at the service. Taken and echoed; there are none here."""
+
+    id: str
+    variables: dict[str, PromptVariable] | None = None
+    version: str | None = None
 
 
 class SessionUpdateBody(Strict):
@@ -119,10 +241,10 @@ class SessionUpdateBody(Strict):
     tool_choice: ToolChoice | None = None
     max_output_tokens: MaxTokens | None = None
     parallel_tool_calls: bool | None = None
-    reasoning: dict[str, Any] | None = None
-    tracing: str | dict[str, Any] | None = None
-    truncation: str | dict[str, Any] | None = None
-    prompt: dict[str, Any] | None = None
+    reasoning: Reasoning | None = None
+    tracing: Tracing | None = None
+    truncation: Truncation | None = None
+    prompt: PromptReference | None = None
     include: list[Literal["item.input_audio_transcription.logprobs", "sparkvox.timings"]] | None = None
     audio: AudioUpdate | None = None
 
@@ -131,12 +253,15 @@ class SessionUpdateBody(Strict):
 
 
 class ContentPart(Strict):
-    type: str
+    type: Annotated[str, Field(max_length=64)]
     text: str | None = None
     audio: str | None = None
     transcript: str | None = None
     image_url: str | None = None
     detail: str | None = None
+
+
+CallId = Annotated[str, Field(min_length=1, max_length=512)]
 
 
 class ItemBase(Strict):
@@ -154,20 +279,20 @@ class MessageItem(ItemBase):
 
 class FunctionCallItem(ItemBase):
     type: Literal["function_call"]
-    name: str
-    call_id: str | None = None
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    call_id: CallId | None = None
     arguments: str
 
 
 class FunctionCallOutputItem(ItemBase):
     type: Literal["function_call_output"]
-    call_id: str
+    call_id: CallId
     output: str
 
 
 class ItemReferenceItem(Strict):
     type: Literal["item_reference"]
-    id: str
+    id: Id
 
 
 ItemBody = Annotated[MessageItem | FunctionCallItem | FunctionCallOutputItem, Field(discriminator="type")]
@@ -187,8 +312,8 @@ class ResponseBody(Strict):
     metadata: Metadata | None = None
     output_modalities: Modalities | None = None
     parallel_tool_calls: bool | None = None
-    prompt: dict[str, Any] | None = None
-    reasoning: dict[str, Any] | None = None
+    prompt: PromptReference | None = None
+    reasoning: Reasoning | None = None
     tool_choice: ToolChoice | None = None
     tools: list[FunctionTool] | None = None
 
@@ -196,9 +321,12 @@ class ResponseBody(Strict):
 # --- events -----------------------------------------------------------------------------------------------------------------------------
 
 
+LONGEST_EVENT_ID = 512
+
+
 class ClientEvent(Strict):
     type: str
-    event_id: str | None = Field(None, max_length=512)
+    event_id: str | None = Field(None, max_length=LONGEST_EVENT_ID)
 
 
 class SessionUpdate(ClientEvent):
@@ -219,21 +347,21 @@ class Clear(ClientEvent):
 
 class ItemCreate(ClientEvent):
     item: ItemBody
-    previous_item_id: str | None = None
+    previous_item_id: Id | None = None
 
 
 class ItemDelete(ClientEvent):
-    item_id: str
+    item_id: Id
 
 
 class ItemRetrieve(ClientEvent):
-    item_id: str
+    item_id: Id
 
 
 class ItemTruncate(ClientEvent):
-    item_id: str
-    content_index: int
-    audio_end_ms: int = Field(ge=0)
+    item_id: Id
+    content_index: Whole = Field(ge=0, le=2**31)
+    audio_end_ms: Whole = Field(ge=0, le=2**31)
 
 
 class ResponseCreate(ClientEvent):
@@ -241,7 +369,7 @@ class ResponseCreate(ClientEvent):
 
 
 class ResponseCancel(ClientEvent):
-    response_id: str | None = None
+    response_id: Id | None = None
 
 
 class OutputBufferClear(ClientEvent):
@@ -272,11 +400,11 @@ def parse(raw: str | bytes) -> ClientEvent:
     if not isinstance(body, dict):
         raise ProtocolError("The message is not a JSON object.", "invalid_event")
     kind, event_id = body.get("type"), body.get("event_id")
-    event_id = event_id if isinstance(event_id, str) else None
+    event_id = event_id if isinstance(event_id, str) and len(event_id) <= LONGEST_EVENT_ID else None
     model = EVENTS.get(kind) if isinstance(kind, str) else None
     if model is None:
-        raise ProtocolError(f"Unknown event type {kind!r}; known are {', '.join(EVENTS)}.", "invalid_event", "type", event_id)
+        raise ProtocolError(f"Unknown event type {short(repr(kind))}; known are {', '.join(EVENTS)}.", "invalid_event", "type", event_id)
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        raise from_validation(error, event_id) from error
+        raise from_validation(error, event_id, body) from error

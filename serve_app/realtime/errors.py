@@ -20,10 +20,18 @@ class ProtocolError(Exception):
 _CODES = {"extra_forbidden": "unknown_parameter", "missing": "missing_required_parameter"}
 
 
-def from_validation(error: ValidationError, event_id: str | None) -> ProtocolError:
-    """The first thing that pydantic found wrong."""
+LONGEST_NAME, LONGEST_MESSAGE = 200, 1000
+"""Characters of what a client wrote that come back in an error."""
+
+
+def short(text: str, longest: int = LONGEST_NAME) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def from_validation(error: ValidationError, event_id: str | None, body: Any = None) -> ProtocolError:
+    """Makes an error of the first thing that pydantic found wrong. `body`: what was validated."""
     first = error.errors(include_url=False, include_input=False)[0]
-    param = param_path(first["loc"])
+    param = short(param_path(first["loc"], body))
     code = _CODES.get(first["type"], "invalid_value")
     match code:
         case "unknown_parameter":
@@ -31,23 +39,33 @@ def from_validation(error: ValidationError, event_id: str | None) -> ProtocolErr
         case "missing_required_parameter":
             message = f"Missing required parameter: '{param}'."
         case _:
-            message = f"Invalid value for '{param}': {first['msg']}."
+            message = short(f"Invalid value for '{param}': {first['msg']}.", LONGEST_MESSAGE)
     return ProtocolError(message, code, param, event_id)
 
 
-def param_path(location: tuple[Any, ...]) -> str:
-    """("session", "tools", 2, "meta") as session.tools[2].meta; the tags of pydantic's unions are not part of the path."""
-    path = ""
-    for step in location:
+def param_path(location: tuple[Any, ...], body: Any = None) -> str:
+    """Gives ("session", "tools", 2, "meta") as session.tools[2].meta. The tags of pydantic's unions are not part of the path, unless
+    `body` has a field of that name there."""
+    path, last = "", len(location) - 1
+    for number, step in enumerate(location):
+        inside = body.get(step) if isinstance(body, dict) and step in body else None
         if isinstance(step, int):
             path += f"[{step}]"
-        elif step not in _UNION_TAGS:
+            body = body[step] if isinstance(body, list) and step < len(body) else None
+        elif inside is None and (step in _UNION_TAGS or step.startswith("~") or (number < last and _is_tag(step, body))):
+            continue
+        else:
             path += f".{step}" if path else str(step)
+            body = inside
     return path
+
+
+def _is_tag(step: str, body: Any) -> bool:
+    return isinstance(body, dict) and body.get("type") == step
 
 
 _UNION_TAGS = {
     "server_vad", "semantic_vad", "message", "function_call", "function_call_output", "item_reference", "function", "str", "int",
     "VoiceId", "constrained-int", "literal['inf']", "NamedTool", "literal['auto','none','required']", "ToolChoiceFunction",
-    "realtime", "transcription",
+    "realtime", "transcription", "[key]",
 }  # fmt: skip

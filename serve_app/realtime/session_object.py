@@ -8,6 +8,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from pydantic import BaseModel
 
 from serve_app.core.config import Config, Modality, SemanticVad, ServerVad, TurnTaking
@@ -34,6 +35,8 @@ _DETECTION: dict[str, dict[str, Any]] = {"server_vad": SERVER_VAD, "semantic_vad
 TRANSCRIPTION = {"model": None, "language": None, "prompt": None}
 TIMINGS = "sparkvox.timings"
 """In `include`: the client wants those of its turns."""
+LONGEST_ECHO = 1024 * 1024 - 16 * 1024
+"""Bytes of a session or an item: some clients take no message above 1 MiB (pipecat), and there is an event around it."""
 _PCM = {"type": "audio/pcm", "rate": 24_000}
 
 
@@ -149,6 +152,7 @@ class SessionObject:
             self._merge_input(body["audio"]["input"], update.audio.input)
         if update.audio is not None and update.audio.output is not None:
             self._merge_output(body["audio"]["output"], update.audio.output)
+        check_length(body, "session")
         self._body = body
 
     def config(self) -> Config:
@@ -205,6 +209,14 @@ class SessionObject:
 
 def _known(defaults: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
     return {name: kept.get(name, default) for name, default in defaults.items()}
+
+
+def check_length(told: dict[str, Any], param: str) -> None:
+    """Raises ProtocolError for what cannot be told in one message that every client takes."""
+    length = len(orjson.dumps(told))
+    if length > LONGEST_ECHO:
+        message = f"It takes {length} bytes as JSON, more than the {LONGEST_ECHO} that fit in a message to the client."
+        raise ProtocolError(message, "string_above_max_length", param)
 
 
 def tools_of(tools: list[dict[str, Any]] | list[FunctionTool]) -> tuple[Tool, ...]:

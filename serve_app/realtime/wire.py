@@ -17,9 +17,9 @@ from serve_app.core.items import FunctionCall, FunctionCallOutput, Item, ItemRef
 from serve_app.core.transcripts import audio_without_text
 from serve_app.realtime import client_events as client
 from serve_app.realtime import render
-from serve_app.realtime.errors import ProtocolError
+from serve_app.realtime.errors import ProtocolError, short
 from serve_app.realtime.render import Event
-from serve_app.realtime.session_object import SessionObject, tool_choice_of, tools_of
+from serve_app.realtime.session_object import LONGEST_ECHO, SessionObject, check_length, tool_choice_of, tools_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +98,14 @@ class Wire:
 
     def receive(self, raw: str | bytes) -> Received:
         try:
-            return self._understand(client.parse(raw))
+            return self._understand(client.parse(raw), len(raw) > LONGEST_ECHO)
         except ProtocolError as problem:
             return self._refused(problem)
 
     def _refused(self, problem: ProtocolError) -> Received:
         return Received(replies=[self.stamp(render.error(problem.message, problem.code, problem.param, problem.event_id))])
 
-    def _understand(self, event: client.ClientEvent) -> Received:
+    def _understand(self, event: client.ClientEvent, long: bool) -> Received:
         try:
             match event:
                 case client.Append():
@@ -115,7 +115,10 @@ class Wire:
                     updated = self.stamp({"type": "session.updated", "session": self.session.wire()})
                     return Received([ev.Configured(self.session.config())], [updated])
                 case _:
-                    return Received([self._event(event)])
+                    meant = self._event(event)
+                    if long and isinstance(created := meant.created if isinstance(meant, ItemBrought) else meant, ev.ItemCreated):
+                        check_length(render.item(created.item), "item")
+                    return Received([meant])
         except ProtocolError as problem:
             return self._refused(ProtocolError(problem.message, problem.code, problem.param, event.event_id))
 
@@ -144,6 +147,13 @@ class Wire:
     def _request(self, body: client.ResponseBody | None) -> ResponseRequest:
         if body is None:
             return ResponseRequest()
+        if body.conversation not in (None, "auto", "none", self._conversation_id):
+            message = "A response is made in this conversation ('auto') or out of it ('none'); there is no other."
+            raise ProtocolError(message, "invalid_value", "response.conversation")
+        choice = tool_choice_of(body.tool_choice)
+        tools = self.session.config().tools if body.tools is None else tools_of(body.tools)
+        if isinstance(body.tool_choice, client.ToolChoiceFunction) and choice not in [tool.name for tool in tools]:
+            raise ProtocolError(f"There is no tool {short(repr(choice))}.", "invalid_value", "response.tool_choice")
         output = body.audio.output if body.audio else None
         return ResponseRequest(
             instructions=body.instructions,
@@ -152,7 +162,7 @@ class Wire:
             speed=output.speed if output else None,
             audio_format=output.format.type if output and output.format else None,
             tools=None if body.tools is None else tools_of(body.tools),
-            tool_choice=tool_choice_of(body.tool_choice),
+            tool_choice=choice,
             max_tokens=None if body.max_output_tokens in (None, "inf") else int(body.max_output_tokens),
             unlimited=body.max_output_tokens == "inf",
             metadata=body.metadata,
