@@ -10,6 +10,7 @@ more callers and draws the latency.
 
 import os
 import random
+import signal
 import time
 from argparse import ArgumentParser
 from typing import Any
@@ -34,6 +35,18 @@ def _arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--max-tokens", type=int, default=40, help="of an answer")
     parser.add_argument("--wrong-words", type=float, default=0.34, help="word error rate from which a turn was misheard; 9: never")
     parser.add_argument("--api-key-env", default="SPARKVOX_LOAD_KEY", help="the environment variable that holds the server's key")
+
+
+@events.init.add_listener
+def _end_on_interrupt(**_: Any) -> None:
+    """Makes Ctrl-C end the run and write its report, whatever the process does at that moment, and where SIGINT was ignored when it began,
+    as shells do for jobs in the background.
+
+    Python raises KeyboardInterrupt in the greenlet that happens to run. In the thread in which websockets reads it only ends that thread:
+    the caller loses its connection and the run goes on.
+    """
+    hub = gevent.get_hub()
+    gevent.signal_handler(signal.SIGINT, lambda: hub.handle_system_error(KeyboardInterrupt, KeyboardInterrupt()))
 
 
 class VoiceUser(User):

@@ -1,6 +1,7 @@
 """The recordings of tests/audio, with what is said in them."""
 
 import wave
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,21 @@ EVERYTHING = Recording("everything.wav", "We had everything before us, we had no
 _PLAIN = jiwer.Compose(
     [jiwer.ToLowerCase(), jiwer.RemovePunctuation(), jiwer.RemoveMultipleSpaces(), jiwer.Strip(), jiwer.ReduceToListOfListOfWords()]
 )
+
+
+ALIKE = 0.1
+"""Share of characters in which two texts may differ that a model wrote of the same sound."""
+
+
+def alike(text: str, other: str) -> bool:
+    """Tell whether two computations of a model gave the same text. Sums in another order, of another batch or on another processor, differ
+    in their last bits, which may turn a letter that the model is unsure of; texts of two recordings differ in most of them."""
+    return jiwer.cer(text, other) <= ALIKE if text and other else text == other
+
+
+def all_alike(texts: Sequence[str], others: Sequence[str]) -> bool:
+    """Tell whether each text is `alike` the other at its place."""
+    return len(texts) == len(others) and all(map(alike, texts, others))
 
 
 def word_error_rate(said: str, heard: str) -> float:

@@ -25,8 +25,10 @@ from tests.engines.nemo import (
     together,
 )
 from tests.engines.test_speech_to_text import answers, say
-from tests.recordings import word_error_rate
+from tests.recordings import alike, all_alike, word_error_rate
 
+ROUNDING = 1e-4
+"""Up to 2e-6 was seen: how a processor adds up a matrix product depends on its rows."""
 every_chunk = pytest.mark.parametrize("chunk_ms", CHUNKS_MS)
 pytestmark = pytest.mark.weights
 
@@ -44,7 +46,7 @@ def test_the_words_are_heard(chunk_ms, file):
 def test_a_stream_is_heard_as_the_whole_recording_is(chunk_ms):
     engine = nemo(chunk_ms)
     for file in (FRANCE, DRAGON):
-        assert alone(chunk_ms, file) == whole(engine, spoken(file))
+        assert alike(whole(engine, spoken(file)), alone(chunk_ms, file))
 
 
 @every_chunk
@@ -57,8 +59,10 @@ def test_features_and_encoder_frames_of_a_stream_are_those_of_the_whole_recordin
     for number, part in enumerate(parts):
         engine.step([Due(stream, part, number == len(parts) - 1)])
     expected_features, expected_encoded = offline(engine, pcm)
-    assert np.array_equal(np.concatenate(features, 1), expected_features)
-    assert np.concatenate(encoded) == pytest.approx(expected_encoded, abs=1e-4)
+    assert np.concatenate(features, 1) == pytest.approx(expected_features, abs=ROUNDING)
+    assert np.concatenate(encoded) == pytest.approx(expected_encoded, abs=ROUNDING)
+    steps = np.abs(np.diff(expected_features)).max(0)
+    assert np.percentile(steps[steps > 0], 5) > 1000 * ROUNDING, "a frame in its neighbour's place is seen"
 
 
 def test_features_are_never_computed_over_the_past(monkeypatch):
@@ -113,7 +117,7 @@ def test_less_than_a_chunk_is_no_error(chunk_ms):
 def test_streams_in_one_batch_are_heard_as_each_is_alone(chunk_ms, count):
     files = [list(WORDS)[n % len(WORDS)] for n in range(count)]
     answers = together(nemo(chunk_ms), [spoken(file) for file in files])
-    assert [answer.text for answer in answers] == [alone(chunk_ms, file) for file in files]
+    assert all_alike([alone(chunk_ms, file) for file in files], [answer.text for answer in answers])
 
 
 def test_what_waited_together_is_heard_in_one_call_of_the_encoder(monkeypatch):
@@ -138,8 +142,8 @@ def test_a_stream_that_falls_silent_or_is_dropped_changes_nothing_for_the_others
             due.append(Due(dropped, spoken(FRANCE)[number * engine.step_samples :][: engine.step_samples], False))
         answer = engine.step(due)[0]
     rest = spoken(SKY)[5 * engine.step_samples :]
-    assert answer.text == alone(160, DRAGON)
-    assert engine.step([Due(silent, rest, True)])[0].text == alone(160, SKY)
+    assert alike(alone(160, DRAGON), answer.text)
+    assert alike(alone(160, SKY), engine.step([Due(silent, rest, True)])[0].text)
 
 
 def test_a_stream_that_cannot_be_stepped_fails_alone():
@@ -148,7 +152,7 @@ def test_a_stream_that_cannot_be_stepped_fails_alone():
     engine.step([Due(bad, spoken(FRANCE)[:8000], False)])
     bad.caches = tuple(cache[..., :1] for cache in bad.caches[:2]) + (bad.caches[2],)
     answers = engine.step([Due(good, spoken(FRANCE), True), Due(bad, spoken(FRANCE), True), Due(odd, np.zeros(10, np.float32), True)])
-    assert answers[0].text == alone(160, FRANCE)
+    assert alike(alone(160, FRANCE), answers[0].text)
     assert [type(answer) for answer in answers[1:]] == [EngineFailed, EngineFailed]
 
 

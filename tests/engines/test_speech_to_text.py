@@ -12,7 +12,7 @@ from serve_app.errors import EngineFailed
 from serve_app.listening import Limits
 from serve_app.listening_apart import speech_to_text
 from tests.engines.every import at_hand, every, warmed
-from tests.recordings import BEST_OF_TIMES, EVERYTHING, word_error_rate
+from tests.recordings import BEST_OF_TIMES, EVERYTHING, alike, all_alike, word_error_rate
 
 CHUNK = 1600
 
@@ -97,7 +97,7 @@ async def test_two_utterances_at_once_are_not_mixed(recogniser):
         for ear in ears:
             ear.send(End("same name"))
         together = [(await answers(ear))[0]["same name"].text for ear in ears]
-    assert together == alone
+    assert all_alike(alone, together)
 
 
 async def test_two_utterances_of_one_session_overlap(recogniser):
@@ -110,7 +110,7 @@ async def test_two_utterances_of_one_session_overlap(recogniser):
         speak(ear, "a", BEST_OF_TIMES.pcm[CHUNK:])
         ear.send(End("a"))
         given, _ = await answers(ear, 2)
-    assert {name: final.text for name, final in given.items()} == alone
+    assert all(alike(alone[name], final.text) for name, final in given.items()) and given.keys() == alone.keys()
 
 
 async def test_the_stable_part_of_a_partial_stays(stepping):
@@ -137,7 +137,7 @@ async def test_a_guess_in_the_middle_is_answered_and_changes_nothing_of_what_fol
         speak(ear, "u", EVERYTHING.pcm[half:])
         ear.send(End("u"))
         (given, _) = await answers(ear)
-        assert given["u"].text == alone.text
+        assert alike(alone.text, given["u"].text)
 
 
 async def guess(ear):
@@ -244,7 +244,7 @@ async def test_moonshine_hears_a_clip_in_a_batch_as_it_hears_it_alone(moonshine)
     clips = [BEST_OF_TIMES.pcm, EVERYTHING.pcm, BEST_OF_TIMES.pcm[: 2 * HEARING_RATE]]
     alone = [moonshine.step([Due(moonshine.begin(Hints()), clip, True)])[0].text for clip in clips]
     together = [answer.text for answer in moonshine.step([Due(moonshine.begin(Hints()), clip, True) for clip in clips])]
-    assert together == alone
+    assert all_alike(alone, together)
 
 
 async def test_moonshine_that_was_not_warmed_says_so():

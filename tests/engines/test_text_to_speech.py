@@ -95,7 +95,8 @@ async def test_a_speech_that_is_not_heard_out_does_not_disturb_the_next(engine):
     before = await said(engine, PARIS)
     async with aclosing(engine.speak(Speech("One. Two. Three.", "af_heart"))) as sounds:
         await anext(sounds)
-    assert np.array_equal((await said(engine, PARIS))[0], before[0])
+    again, first = (await said(engine, PARIS))[0], before[0]
+    assert len(again) == len(first) and np.abs(again.astype(float) - first).max() <= 0.01 * np.abs(first.astype(float)).max()
 
 
 # --- Kokoro -------------------------------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import csv
 import json
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from deployments.engines.fake import FakeLanguageModel, FakeRecogniser, FakeTextToSpeech
-from load_tests.knee import locust, turns_of
+from load_tests.knee import LOCUSTFILE, locust, turns_of
 from serve_app.engines import Prompt, ReplyPiece
 from serve_app.errors import EngineFailed
 from serve_app.listening import Listening
@@ -25,14 +26,14 @@ MISHEARD = "bananas bananas bananas"
 HEARD = (UNDERSTOOD, MISHEARD, UNDERSTOOD, UNDERSTOOD, UNDERSTOOD, UNDERSTOOD, UNDERSTOOD)
 ANSWERS = ("Yes.", "Yes.", EngineFailed("out of order"), "", "Never said.", "Yes.", "Yes.")
 HANGS, LAST = 5, 7
-ALONE = ("--think-s", "0", "--interrupt-rate", "0", "--patience-s", "3", "--wrong-words", "0.99")
+ALONE = ("--think-s", "0", "--interrupt-rate", "0", "--patience-s", "6", "--wrong-words", "0.99")
 DEADLINE_S = 240.0
 """Only against hanging: questions are asked at the pace of speech."""
 
 
 class Scripted(FakeLanguageModel):
     def __init__(self, answers: Sequence[str | EngineFailed], last: int, hangs: int | None = None) -> None:
-        """`last`: the turn by which all before it have been reported; `hangs`: the one that is never answered."""
+        """`last`: the turn by which all before it have been reported, and which is not answered any more; `hangs`: another such."""
         super().__init__(answers)
         self.asked_last = threading.Event()
         self._last, self._hangs = last, hangs
@@ -42,7 +43,7 @@ class Scripted(FakeLanguageModel):
         if turn >= self._last:
             self.asked_last.set()
         async for piece in super().reply(prompt):
-            if turn == self._hangs:
+            if turn == self._hangs or turn >= self._last:
                 await asyncio.Event().wait()
             yield piece
 
@@ -115,3 +116,38 @@ def test_callers_interrupt_as_often_as_they_are_told_and_call_again_after_so_man
     assert not run.failures
     assert (run.of("turn")["num_requests"], run.of("interruption")["num_requests"]) == (2, 2)
     assert run.of("session")["num_requests"] == 3
+
+
+INTERRUPTED_IN_A_THREAD = f"""
+from locust.env import Environment
+from locust.util.load_locustfile import load_locustfile
+import gevent, os, signal, threading
+
+load_locustfile({str(LOCUSTFILE)!r})
+from locust import events
+
+events.init.fire(environment=Environment(), runner=None, web_ui=None)
+
+
+def reads() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    gevent.sleep(0)
+
+
+threading.Thread(target=reads).start()
+try:
+    gevent.sleep(60)
+except KeyboardInterrupt:
+    print("stops")
+"""
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["by a terminal", "in the background"])
+def test_an_interrupt_that_comes_while_a_message_is_read_ends_the_run(ignored: bool) -> None:
+    """Shells start background jobs with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
+    try:
+        ran = subprocess.run([sys.executable, "-c", INTERRUPTED_IN_A_THREAD], capture_output=True, text=True, check=False)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (ran.stdout.strip(), ran.stderr) == ("stops", "")
