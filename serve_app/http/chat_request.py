@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from serve_app.core.language import ChatMessage, Constraints, Prompt, Tool, ToolCall
 from serve_app.http.errors import ApiError
+from serve_app.realtime.errors import untaken
 
 MAX_STOPS = 4
 ANY_OBJECT = {"type": "object"}
@@ -25,6 +26,7 @@ REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
     "web_search_options": ((), "Nothing is looked up here."),
 }
 """By field: the values that ask for nothing, beside null, and what is said to all others."""
+PART_TYPES = ("text", "refusal")
 ROLES = {"developer": "system", "function": "tool"}
 
 
@@ -133,6 +135,20 @@ class ChatRequest(BaseModel):
             if isinstance(given, dict) and given.get(name) is not None and given[name] not in harmless:
                 raise ApiError(400, f"{name!r} cannot be used here. {why}", "unsupported_parameter", name)
         return given
+
+    @field_validator("messages", mode="before")
+    @classmethod
+    def _is_text(cls, messages: Any) -> Any:
+        """Here and not by the types alone, which would say that a list is no text."""
+        for number, message in enumerate(messages if isinstance(messages, list) else ()):
+            content = message.get("content") if isinstance(message, dict) else None
+            for place, part in enumerate(content if isinstance(content, list) else ()):
+                kind = part.get("type") if isinstance(part, dict) else None
+                if isinstance(kind, str) and kind not in PART_TYPES:
+                    said = f"Content of type {kind!r} is not supported; supported are {' and '.join(PART_TYPES)}."
+                    param = f"messages[{number}].content[{place}].type"
+                    raise ApiError(400, f"{untaken(kind)} {said}".lstrip(), "unsupported_content_type", param)
+        return messages
 
     @model_validator(mode="after")
     def _named_tool_exists(self) -> "ChatRequest":

@@ -257,8 +257,10 @@ class ContentPart(Strict):
     text: str | None = None
     audio: str | None = None
     transcript: str | None = None
-    image_url: str | None = None
-    detail: str | None = None
+    image_url: Any = None
+    """Of images, which are refused whatever form this has; `detail` and `file_id` too."""
+    detail: Any = None
+    file_id: Any = None
 
 
 CallId = Annotated[str, Field(min_length=1, max_length=512)]

@@ -43,6 +43,19 @@ def from_validation(error: ValidationError, event_id: str | None, body: Any = No
     return ProtocolError(message, code, param, event_id)
 
 
+_UNTAKEN = {
+    "image": "Images cannot be seen here: the language model reads text alone.",
+    "video": "Videos cannot be seen here: the language model reads text alone.",
+    "audio": "Sound cannot be heard here as content; /v1/audio/transcriptions writes what was said in it, /v1/realtime talks.",
+    "file": "Files cannot be read here: send their text.",
+}
+
+
+def untaken(kind: str) -> str:
+    """Why content of this type (`image_url`, `input_image`, `file`) is not taken, in a sentence; empty where nothing is known of it."""
+    return next((why for name, why in _UNTAKEN.items() if name in kind.lower()), "")
+
+
 def param_path(location: tuple[Any, ...], body: Any = None) -> str:
     """Gives ("session", "tools", 2, "meta") as session.tools[2].meta. The tags of pydantic's unions are not part of the path, unless
     `body` has a field of that name there."""

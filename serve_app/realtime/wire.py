@@ -17,7 +17,7 @@ from serve_app.core.items import FunctionCall, FunctionCallOutput, Item, ItemRef
 from serve_app.core.transcripts import audio_without_text
 from serve_app.realtime import client_events as client
 from serve_app.realtime import render
-from serve_app.realtime.errors import ProtocolError, short
+from serve_app.realtime.errors import ProtocolError, short, untaken
 from serve_app.realtime.render import Event
 from serve_app.realtime.session_object import LONGEST_ECHO, SessionObject, check_length, tool_choice_of, tools_of
 
@@ -221,7 +221,8 @@ _KINDS = {
 def _part(role: Role, part: client.ContentPart, param: str) -> Part:
     kind = _KINDS[role].get(part.type)
     if kind is None:
-        message = f"Content of type {part.type!r} is not supported for role {role!s}; supported are {', '.join(_KINDS[role])}."
+        supported = f"Content of type {part.type!r} is not supported for role {role!s}; supported are {', '.join(_KINDS[role])}."
+        message = f"{untaken(part.type)} {supported}".lstrip() if "audio" not in part.type else supported
         raise ProtocolError(message, "unsupported_content_type", f"{param}.type")
     if kind in (Kind.INPUT_TEXT, Kind.OUTPUT_TEXT):
         if part.text is None:

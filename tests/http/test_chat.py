@@ -106,7 +106,7 @@ async def test_the_model_is_asked_what_the_client_asked(client: AsyncOpenAI, eng
     ("wrong", "param"),
     [
         ({"messages": []}, "messages"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": 5}]}]}, "messages[0].content"),
         ({"temperature": 9}, "temperature"),
         ({"n": 2}, "n"),
         ({"logprobs": True}, "logprobs"),
@@ -125,6 +125,25 @@ async def test_what_cannot_be_done_is_said(wrong: dict[str, object], param: str,
         await chat(client, **wrong)
     assert refused.value.param.startswith(param)
     assert refused.value.type == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    ("part", "why"),
+    [
+        ({"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}, "Images"),
+        ({"type": "image_url", "image_url": "https://example.org/a.png"}, "Images"),
+        ({"type": "input_image", "file_id": "file_1"}, "Images"),
+        ({"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}, "/v1/audio/transcriptions"),
+        ({"type": "file", "file": {"file_id": "file_1"}}, "Files"),
+        ({"type": "video_url", "video_url": {"url": "x"}}, "Videos"),
+        ({"type": "poem"}, "'poem'"),
+    ],
+)
+async def test_content_that_is_no_text_is_refused_by_what_it_is(part: dict[str, object], why: str, client: AsyncOpenAI) -> None:
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": [{"type": "text", "text": "What is it?"}, part]}]
+    with pytest.raises(BadRequestError, match=why) as refused:
+        await chat(client, messages)
+    assert (refused.value.code, refused.value.param) == ("unsupported_content_type", "messages[1].content[1].type")
 
 
 @pytest.mark.parametrize("harmless", [{"n": 1}, {"logprobs": False}, {"logit_bias": {}}, {"modalities": ["text"]}, {"stop": None}])

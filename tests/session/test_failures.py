@@ -1,5 +1,7 @@
 """What goes wrong, and what a client may not do: it is told, and the session goes on or ends in order."""
 
+from typing import Any
+
 import pytest
 
 from serve_app.errors import EngineBusy, EngineFailed
@@ -41,6 +43,29 @@ async def test_bad_input_is_answered_by_an_error_and_the_session_goes_on(raw: st
         assert (error["code"], error["param"]) == (code, param)
         if b"mine" in (raw if isinstance(raw, bytes) else raw.encode()):
             assert error["event_id"] == "mine"
+        await a_spoken_turn(line)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        {"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "auto"},
+        {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}},
+        {"type": "input_image", "file_id": "file_1"},
+    ],
+)
+@pytest.mark.parametrize("brought", ["item", "response"])
+async def test_an_image_is_refused_as_one(image: dict[str, Any], brought: str) -> None:
+    message = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "What is it?"}, image]}
+    async with House(["Hello."]).session() as line:
+        if brought == "item":
+            line.says("conversation.item.create", item=message)
+        else:
+            line.says("response.create", response={"input": [message]})
+        error = (await line.gets("error"))["error"]
+        assert error["code"] == "unsupported_content_type"
+        assert error["param"].endswith("content[1].type")
+        assert error["message"].startswith("Images cannot be seen here")
         await a_spoken_turn(line)
 
 
