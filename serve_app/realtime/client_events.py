@@ -76,7 +76,7 @@ class AudioFormat(Strict):
     def _only_its_own(cls, rate: int | None, info: ValidationInfo) -> int | None:
         form = info.data.get("type")  # None: refused already
         if form is not None and rate not in (None, RATES[form]):
-            raise ValueError(f"{form} has {RATES[form]} samples a second here, not {rate}")
+            raise ValueError(f"{form} has {RATES[form]} samples a second, not {rate}: resample the audio or name another format")
         return rate
 
 

@@ -39,7 +39,8 @@ def from_validation(error: ValidationError, event_id: str | None, body: Any = No
         case "missing_required_parameter":
             message = f"Missing required parameter: '{param}'."
         case _:
-            message = short(f"Invalid value for '{param}': {first['msg']}.", LONGEST_MESSAGE)
+            what = first["msg"].removeprefix("Value error, ")  # what pydantic says before the words of a check of ours
+            message = short(f"Invalid value for '{param}': {what}.", LONGEST_MESSAGE)
     return ProtocolError(message, code, param, event_id)
 
 

@@ -1,5 +1,6 @@
 """Turn detection: each field means what it says. Times are those that the server tells, in its own audio clock."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tests.conformance import speech
@@ -150,6 +151,61 @@ async def detection_may_change_in_mid_session(suite: Suite) -> None:
         await say(line, sentence(QUESTION))
         await line.fence()
         expect(len(line.of(f"{BUFFER}.speech*")) == before, "there are speech events without turn detection")
+
+
+async def _in_mid_speech(suite: Suite, then: Callable[[Line], Awaitable[None]]) -> list[str]:
+    """Half of a sentence is said, something is done once it is heard, and the rest is said. Returns the buffer's events."""
+    whole = sentence(QUESTION, after_s=2.0)
+    half = int(speech.RATES["audio/pcm"] * (speech.BEFORE_S + speech.seconds_of(QUESTION) / 2))
+    async with suite.line(**detecting()) as line:
+        await say(line, whole[:half])
+        await line.gets(f"{BUFFER}.speech_started")
+        await then(line)
+        await say(line, whole[half:])
+        await line.gets(f"{BUFFER}.committed")
+        await line.fence()
+        return [one["type"].removeprefix(f"{BUFFER}.") for one in line.of(f"{BUFFER}.*")]
+
+
+def _change_in_mid_speech(name: str, detection: dict[str, Any]) -> None:
+    async def run(suite: Suite) -> None:
+        async def change(line: Line) -> None:
+            await line.update(audio={"input": {"turn_detection": {"create_response": False, **detection}}})
+
+        told = await _in_mid_speech(suite, change)
+        expect(told == ["speech_started", "speech_stopped", "committed"], f"the events are {told}")
+
+    rule = f"what is being said goes on when turn_detection changes to {name}"
+    add(f"detection.changes in mid-speech to {name}", rule, run, [Need.SPEECH])
+
+
+_change_in_mid_speech("another silence", {"type": "server_vad", "silence_duration_ms": 800})
+_change_in_mid_speech("another threshold", {"type": "server_vad", "threshold": 0.6})
+_change_in_mid_speech("semantic_vad", {"type": "semantic_vad", "eagerness": "high"})
+
+
+@check(Need.SPEECH)
+async def commit_in_mid_speech(suite: Suite) -> None:
+    """A commit in mid-speech: speech_stopped, committed; the rest of the speech is another turn, in a pair of its own."""
+
+    async def commit(line: Line) -> None:
+        await line.send(f"{BUFFER}.commit")
+        await line.gets(f"{BUFFER}.committed")
+
+    told = await _in_mid_speech(suite, commit)
+    expect(told == 2 * ["speech_started", "speech_stopped", "committed"], f"the events are {told}")
+
+
+@check(Need.SPEECH)
+async def clear_in_mid_speech(suite: Suite) -> None:
+    """A clear in mid-speech: speech_stopped, cleared; the rest of the speech is a turn, in a pair of its own."""
+
+    async def clear(line: Line) -> None:
+        await line.send(f"{BUFFER}.clear")
+
+    told = await _in_mid_speech(suite, clear)
+    pair = ["speech_started", "speech_stopped"]
+    expect(told == [*pair, "cleared", *pair, "committed"], f"the events are {told}")
 
 
 # --- the formats ------------------------------------------------------------------------------------------------------------------------

@@ -241,10 +241,13 @@ async def failed_response_leaves_the_session(suite: Suite) -> None:
 # --- spoken in other formats ------------------------------------------------------------------------------------------------------------
 
 
-def _output_format(form: str) -> None:
+def _output_format(form: str, of_one_response: bool) -> None:
+    asked = {"audio": {"output": {"format": {"type": form}}}}
+
     async def run(suite: Suite) -> None:
-        async with suite.line(**BRIEF, audio={"output": {"format": {"type": form}}}, output_modalities=["audio"]) as line:
-            response = completed_or_cut(await ask(line, "Say hello.", max_output_tokens=15))
+        settings, body = ({}, asked) if of_one_response else (asked, {})
+        async with suite.line(**BRIEF, **settings, output_modalities=["audio"]) as line:
+            response = completed_or_cut(await ask(line, "Say hello.", max_output_tokens=15, **body))
             told = response["audio"]["output"]["format"]
             expect(told["type"] == form, f"the response says {told}")
             pcm = speech.decoded(speech.spoken(line, response["id"]), form)
@@ -253,9 +256,11 @@ def _output_format(form: str) -> None:
             loudness, peak = speech.loudness_dbfs(pcm), speech.loudness_dbfs(pcm[-len(pcm) // 20 :])
             expect(-50 < loudness < -8, f"the audio has {loudness:.0f} dBFS ({peak:.0f} at its end)")
 
-    rule = f"an answer in {form} is plain speech at {speech.RATES[form]} Hz"
-    add(f"responses.speaks {form.removeprefix('audio/')}", rule, run)
+    name = f"responses.speaks {form.removeprefix('audio/')}{' once' if of_one_response else ''}"
+    which = f"the answer to a response.create that asks for {form}" if of_one_response else f"an answer in {form}"
+    add(name, f"{which} is plain speech at {speech.RATES[form]} Hz", run)
 
 
 for _form in speech.RATES:
-    _output_format(_form)
+    _output_format(_form, of_one_response=False)
+    _output_format(_form, of_one_response=True)

@@ -221,6 +221,8 @@ _refusal("max_output_tokens", 4097)
 _refusal("output_modalities", ["audio", "text"])
 _refusal("output_modalities", [])
 _refusal("audio.input.format", {"type": "audio/pcm", "rate": 16_000})
+_refusal("audio.input.format", {"type": "audio/pcm", "rate": 8_000})
+_refusal("audio.output.format", {"type": "audio/pcm", "rate": 8_000})
 _refusal("audio.input.turn_detection", {"type": "none"})
 _refusal("tool_choice", "perhaps")
 

@@ -92,3 +92,39 @@ def test_reset_forgets_the_utterance() -> None:
     hear(endpointer, (0.9, 0.5))
     endpointer.reset()
     assert not endpointer.speaking
+
+
+@pytest.mark.parametrize("before", [ServerVad(), ServerVad(threshold=0.8), SemanticVad()])
+@pytest.mark.parametrize("after", [ServerVad(silence_s=0.7), ServerVad(threshold=0.6), SemanticVad(longest_silence_s=0.7)])
+def test_another_policy_in_mid_speech_lets_it_go_on(before: ServerVad | SemanticVad, after: ServerVad | SemanticVad) -> None:
+    endpointer = Endpointer(before)
+    (started,) = hear(endpointer, (0.9, 0.96))
+    endpointer.change(after)
+    later = hear(endpointer, (0.9, 0.96), (0.0, 1.28), start_s=0.96)
+    assert isinstance(started, SpeechStarted)
+    assert [type(one) for one in later if not isinstance(one, Paused)] == [SpeechStopped]
+    longest_s = after.silence_s if isinstance(after, ServerVad) else after.longest_silence_s
+    assert later[-1].end_s - later[-1].last_speech_s == pytest.approx(longest_s, abs=2 * FRAME_S)
+
+
+def test_a_shorter_silence_ends_the_pause_that_has_lasted_so_long_already() -> None:
+    endpointer = Endpointer(ServerVad(silence_s=5.0))
+    hear(endpointer, (0.9, 0.96), (0.0, 0.96))
+    endpointer.change(ServerVad(silence_s=0.5))
+    assert isinstance(hear(endpointer, (0.0, FRAME_S), start_s=1.92)[0], SpeechStopped)
+
+
+def test_semantic_vad_that_begins_in_a_pause_asks_about_it() -> None:
+    endpointer = Endpointer(ServerVad(silence_s=5.0))
+    _, paused = hear(endpointer, (0.9, 0.96), (0.0, 0.96))
+    endpointer.change(SemanticVad())
+    assert hear(endpointer, (0.0, FRAME_S), start_s=1.92) == [paused]
+    assert endpointer.judge(paused.last_speech_s, 0.9) is not None
+
+
+def test_a_change_in_silence_starts_no_speech_and_keeps_what_was_heard_of_its_beginning() -> None:
+    endpointer = Endpointer(ServerVad())
+    hear(endpointer, (0.0, 0.96), (0.9, FRAME_S))
+    endpointer.change(ServerVad(prefix_padding_s=0.1))
+    (started,) = hear(endpointer, (0.9, 2 * FRAME_S), start_s=0.96 + FRAME_S)
+    assert started == SpeechStarted(pytest.approx(0.86))
