@@ -1,162 +1,170 @@
-"""Numbers as they are said in English: plain ones, money, times, dates, telephone numbers, fractions, measures."""
+"""Numbers as they are said in English: plain ones, money, measures, fractions, ratios; with speech_calendar.py and speech_identifiers.py."""
 
 from __future__ import annotations
 
-import functools
 import re
-from typing import TYPE_CHECKING
 
-from serve_app.speech_tables import CURRENCIES, DIGITS, MAGNITUDES, MONTHS, UNITS
+from serve_app.speech_calendar import DATES, DECADES, DURATIONS, TIMES, YEARS
+from serve_app.speech_identifiers import IDENTIFIERS
+from serve_app.speech_numerals import NUMBER, Steps, applied, cardinal, lakhs, ordinal, pairs, plural
+from serve_app.speech_tables import CODE_NAMES, CURRENCIES, CURRENCY_CODES, MAGNITUDES, RATES, UNITS
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
-LONGEST_SPOKEN = 12
-"""Digits; what is longer is a code and is said digit by digit."""
-_MONTH = "(?:" + "|".join(rf"{month}|{month[:3]}\b\.?" for month in MONTHS) + r"|Sept\b\.?)"
-_SYMBOLS = "".join(re.escape(symbol) for symbol in CURRENCIES)
-_MAGNITUDE = r"(?:\s?(?P<size>thousand|million|billion|trillion)\b|(?P<short>[kKMB])\b|(?P<tn>bn|tn)\b)?"
-_UNIT = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True))
+LARGEST_PART = 100
+"""Fractions of smaller parts than this are said with "over"."""
 
 
-@functools.cache
-def _num2words() -> Callable[..., str]:
-    from num2words import num2words
-
-    return num2words
+def _any(words: object) -> str:
+    """Alternatives, the longest first."""
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))  # type: ignore[call-overload]
 
 
-def cardinal(digits: str) -> str:
-    """Of a number as written: `1,234.50`, `007`, `3`."""
-    whole, _, fraction = digits.replace(",", "").partition(".")
-    if len(whole) > LONGEST_SPOKEN or (len(whole) > 1 and whole[0] == "0"):
-        said = one_by_one(whole)
-    else:
-        said = _num2words()(int(whole)).replace(",", "")
-    return f"{said} point {one_by_one(fraction)}" if fraction else said
+_SYMBOL = _any(CURRENCIES)
+_CODE = _any(CURRENCY_CODES)
+_UNIT = _any(UNITS)
+_RATE = _any(RATES)
+_SIZES = "hundred|thousand|million|billion|trillion|lakhs?|crores?|mil"
+_MAGNITUDE = rf"(?:\s?(?P<size>{_SIZES})\b|(?:\s?(?P<tn>bn|tn|mn|cr)|(?P<short>[kKmMbBT]|MM|mm))\b(?![²³/]))?"
+_AMOUNT = r"\d{1,3}(?:\.\d{3})+,\d{2}|\d+,\d{2}(?![\d,])|" + NUMBER
+_MINUS = r"(?P<minus>(?<![\w.,)\]%])[-−+]\s?)?"
+_SIGNS = {"-": "minus ", "−": "minus ", "+": "plus ", "": ""}
+
+_NO_NOUN = frozenset(
+    "a an the of in on at to for from by with and or but as is are was were be been am has have had do does did will would can could may "
+    "might must shall should than then that this these those it its he she they we you i his her their our your my me him them us when "
+    "where while if so because since until before after into onto over under about above below per each every more less fewer away ago "
+    "long tall wide deep high old later earlier apart left not no only just now today tonight yesterday tomorrow here there up down out "
+    "off back again too also still plus minus times went goes got gets cost costs seems became extra depending compared between through "
+    "during against without within upon across along behind beyond near via which who whom whose what why how yet nor unless although "
+    "though both either neither all any some such very even said says".split()
+)
 
 
-def ordinal(number: int) -> str:
-    return _num2words()(number, to="ordinal").replace(",", "")
+def _before_noun(found: re.Match[str]) -> bool:
+    """True where the amount stands between an article and a noun: "a $20 bill", "the 5 km run"."""
+    before, after = found.string[: found.start()], found.string[found.end() :]
+    noun = re.match(r"\s([a-z]+)\b", after)
+    determined = re.search(r"\b(?:an?|another|one|the|this|that|each|every|my|your|his|her|our|their|[A-Z]\w+'s)\s(?:[a-z]+\s)?$", before, re.IGNORECASE)
+    return bool(noun and determined and noun[1] not in _NO_NOUN)
 
 
-def year(number: int) -> str:
-    return _num2words()(number, to="year").replace(",", "")
+# --- money --------------------------------------------------------------------------------------------------------------------------------
 
 
-def one_by_one(digits: str) -> str:
-    return " ".join(DIGITS[int(digit)] for digit in digits if digit.isdigit())
+def _english(amount: str) -> str:
+    """The amount with a point for its decimals, whichever way it was grouped."""
+    if re.fullmatch(r"\d{1,3}(?:\.\d{3})+,\d{2}|\d+,\d{2}", amount):
+        return amount.replace(".", "").replace(",", ".")
+    return amount.replace(",", "")
 
 
-def _plural(word: str) -> str:
-    return word[:-1] + "ies" if word.endswith("y") else word + "es" if word.endswith("x") else word + "s"
+def _names(sign: str) -> tuple[str, str, str]:
+    return CURRENCIES.get(sign) or CODE_NAMES.get(sign) or CURRENCIES[CURRENCY_CODES[sign]]
 
 
-# --- dates and times ----------------------------------------------------------------------------------------------------------------------
-
-
-def _iso_date(found: re.Match[str]) -> str:
-    return _date(int(found[2]), int(found[3]), int(found[1])) or found[0]
-
-
-def _slashed_date(found: re.Match[str]) -> str:
-    first, second, when = int(found[1]), int(found[2]), int(found[3])
-    # American order, unless it cannot be.
-    return _date(first, second, when) or _date(second, first, when) or found[0]
-
-
-def _date(month: int, day: int, when: int | None) -> str:
-    if not (1 <= month <= 12 and 1 <= day <= 31):
-        return ""
-    said = f"{MONTHS[month - 1]} {ordinal(day)}"
-    return said if when is None else f"{said}, {year(when)}"
-
-
-def _month_number(name: str) -> int:
-    return next(index for index, month in enumerate(MONTHS, 1) if month[:3] == name[:3])
-
-
-def _month_day(found: re.Match[str]) -> str:
-    when = found["year"]
-    return _date(_month_number(found["month"]), int(found["day"]), int(when) if when else None) or found[0]
-
-
-def _day_month(found: re.Match[str]) -> str:
-    if not 1 <= int(found["day"]) <= 31:
-        return found[0]
-    said = f"{ordinal(int(found['day']))} of {MONTHS[_month_number(found['month']) - 1]}"
-    article = "" if found["the"] else "the "
-    return f"{found['the'] or ''}{article}{said}" + (f", {year(int(found['year']))}" if found["year"] else "")
-
-
-def _month_year(found: re.Match[str]) -> str:
-    return f"{MONTHS[_month_number(found[1]) - 1]} {year(int(found[2]))}"
-
-
-def _time(found: re.Match[str]) -> str:
-    hour, minute, half = int(found["hour"]), int(found["minute"]), _half(found["half"])
-    if hour > 24 or minute > 59:
-        return found[0]
-    said = cardinal(str(hour))
-    if minute:
-        said += f" {'oh ' if minute < 10 else ''}{cardinal(str(minute))}"
-    elif not half:
-        said += " o'clock" if 1 <= hour <= 12 else " hundred"
-    seconds = f" and {cardinal(str(int(found['second'])))} seconds" if found["second"] else ""
-    return f"{said}{seconds}{half}"
-
-
-def _hour(found: re.Match[str]) -> str:
-    return f"{cardinal(found['hour'])}{_half(found['half'])}"
-
-
-def _half(written: str | None) -> str:
-    return f" {written[0].upper()}M" if written else ""
-
-
-def _decade(found: re.Match[str]) -> str:
-    century, tens = found[1], int(found[2])
-    if tens == 0:
-        return f"{year(int(century + '00'))}s" if century else found[0]
-    name = _plural(cardinal(str(tens)))
-    return f"{cardinal(century)} {name}" if century else name
-
-
-# --- money, measures, fractions -----------------------------------------------------------------------------------------------------------
+def _size(found: re.Match[str]) -> str:
+    return found["size"] or MAGNITUDES.get(found["short"] or found["tn"] or "", "")
 
 
 def _money(found: re.Match[str]) -> str:
-    one, many, cent = CURRENCIES[found["symbol"]]
-    amount, size = found["amount"], found["size"] or MAGNITUDES.get(found["short"] or found["tn"] or "", "")
-    minus = "minus " if found["minus"] else ""
+    one, many, cent = _names(found["symbol"])
+    minus = _SIGNS[(found["minus"] or found.groupdict().get("inner") or "").strip()]
+    size, amount = _size(found), _english(found["amount"])
     if size:
-        return f"{minus}{cardinal(amount)} {size} {many}"
-    whole, _, cents = amount.replace(",", "").partition(".")
+        return f"{minus}{cardinal(amount)} {size.replace('mil', 'million') if size == 'mil' else size} {one if _before_noun(found) else many}"
+    if re.fullmatch(r"\d{1,2}(?:,\d{2})+,\d{3}", found["amount"]):
+        return f"{minus}{lakhs(int(amount))} {many}"
+    whole, _, cents = amount.partition(".")
     if len(cents) != 2 or not cent:
-        return f"{minus}{cardinal(amount)} {one if amount == '1' else many}"
-    return minus + _with_cents(int(whole), int(cents), (one, many, cent))
+        return f"{minus}{cardinal(amount)} {one if amount == '1' or _before_noun(found) else many}"
+    return minus + _with_cents(int(whole), int(cents), (one, one if _before_noun(found) else many, cent))
 
 
 def _with_cents(whole: int, cents: int, names: tuple[str, str, str]) -> str:
     one, many, cent = names
     large = f"{cardinal(str(whole))} {one if whole == 1 else many}"
-    small = f"{cardinal(str(cents))} {cent if cents == 1 or cent == 'pence' else _plural(cent)}"
+    small = f"{cardinal(str(cents))} {cent if cents == 1 or cent == 'pence' else plural(cent)}"
     if not cents:
         return large
     return f"{large} and {small}" if whole else small
 
 
+def _money_range(found: re.Match[str]) -> str:
+    one, many, _ = _names(found["symbol"])
+    size = _size(found)
+    name = one if _before_noun(found) else many
+    said = f"{cardinal(_english(found['first']))} to {cardinal(_english(found['amount']))}"
+    return f"{_SIGNS[(found['minus'] or '').strip()]}{said}{' ' + size if size else ''} {name}"
+
+
+def _magnitude(found: re.Match[str]) -> str:
+    short = found["short"]
+    return f"{cardinal(found['amount'])} {MAGNITUDES[short]}"
+
+
+# --- measures -----------------------------------------------------------------------------------------------------------------------------
+
+
 def _measure(found: re.Match[str]) -> str:
     one, many = UNITS[found["unit"]]
-    return f"{found['amount']} {one if found['amount'] == '1' else many}"
+    single = found["amount"] == "1" or _before_noun(found) or (found["joint"] == "-" and re.match(r"\s[a-z]", found.string[found.end() :]))
+    said = one if single else many
+    if found["rate"]:
+        said += f" per {RATES[found['rate']]}"
+    return f"{_SIGNS[(found['minus'] or '').strip()]}{cardinal(found['amount'])} {said}"
+
+
+_HEAT = re.compile(
+    r"\b(?:temperatures?|degrees|today|tonight|tomorrow|outside|weather|hot|cold|warm|cool|oven|heat|preheat|bake|below|above|feels|high|highs|"
+    r"low|lows|forecast|fever|boils?|freez\w*|melts?|sunny|roast|cook|thermostat|around|about|it's|is|was)\b",
+    re.IGNORECASE,
+)
+_CURRENT = re.compile(r"\b(?:fuse|current|charg\w*|circuit|breaker|amps?|draws?|rated|outlet|socket|supply|\d+\s?[VW]|volts?|watts?)\b")
+
+
+def _degrees(found: re.Match[str]) -> str:
+    if not _HEAT.search(found.string):
+        return found[0]
+    return f"{_SIGNS[(found['minus'] or '').strip()]}{cardinal(found['amount'])} degrees {'Celsius' if found['scale'] == 'C' else 'Fahrenheit'}"
+
+
+def _amps(found: re.Match[str]) -> str:
+    if not _CURRENT.search(found.string):
+        return found[0]
+    return f"{cardinal(found[1])} amp{'' if found[1] == '1' or _before_noun(found) else 's'}"
+
+
+def _feet_and_inches(found: re.Match[str]) -> str:
+    return f"{cardinal(found[1])} foot {cardinal(found[2])}"
+
+
+def _inches(found: re.Match[str]) -> str:
+    # A quotation that ends with a number has its beginning before.
+    if found.string[: found.start()].count('"') % 2:
+        return found[0]
+    return f"{cardinal(found[1])} inch{'' if _before_noun(found) or found[1] == '1' else 'es'}"
+
+
+def _by(found: re.Match[str]) -> str:
+    return f"{pairs(found[1])} by {pairs(found[2])}" if len(found[1]) > 2 else f"{found[1]} by {found[2]}"
+
+
+def _per(found: re.Match[str]) -> str:
+    return f" per {RATES[found['rate']]}"
+
+
+# --- fractions, ratios, ranges ------------------------------------------------------------------------------------------------------------
 
 
 def _fraction(found: re.Match[str]) -> str:
     whole, above, below = found["whole"], int(found["above"]), int(found["below"])
-    if not 0 < above < below or below > 20:
-        said = f"{cardinal(found['above'])} {'out of' if above == below else 'over'} {cardinal(found['below'])}"
-        return f"{whole or ''}{said}"
+    before = found.string[: found.start()]
+    if above == below and above != 10 or (above + below == 100 and above % 5 == 0):
+        return f"{whole or ''}{cardinal(found['above'])} {cardinal(found['below'])}"
+    rated = re.search(r"\b(?:rat(?:e|ed|ing)|scor(?:e|ed)|got|gave|give|grade|marks?)\b[^.]*$", before, re.IGNORECASE)
+    if above == below or (rated and below in (5, 10, 20, 100)):
+        return f"{whole or ''}{cardinal(found['above'])} out of {cardinal(found['below'])}"
+    if not 0 < above < below or below > LARGEST_PART:
+        return f"{whole or ''}{cardinal(found['above'])} over {cardinal(found['below'])}"
     name = {2: "half", 4: "quarter"}.get(below) or ordinal(below)
     part = f"{cardinal(str(above))} {name if above == 1 else 'halves' if below == 2 else name + 's'}"
     if not whole:
@@ -164,57 +172,85 @@ def _fraction(found: re.Match[str]) -> str:
     return f"{cardinal(whole.strip())} and {'a' + part[3:] if above == 1 else part}"
 
 
-# --- telephone numbers, versions, ratios --------------------------------------------------------------------------------------------------
+def _spaced_range(found: re.Match[str]) -> str:
+    return f"{found[1]} to {found[2]}" if float(found[1]) < float(found[2]) else found[0]
 
 
-def _telephone(found: re.Match[str]) -> str:
-    groups = ", ".join(one_by_one(group) for group in re.findall(r"\d+", found[0]))
-    return f"plus {groups}" if found[0].startswith("+") else groups
+def _ordinal(found: re.Match[str]) -> str:
+    return ordinal(int(found[1].replace(",", "")))
 
 
-def _version(found: re.Match[str]) -> str:
-    return " point ".join(cardinal(part) for part in found[0].split("."))
+_THOUSANDS = (re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3}){2,}(?![\d])(?! \d)"), lambda found: found[0].replace(" ", ","))
+_PLAIN = r"(?<![\w.,])"
 
+MONEY: Steps = (
+    (re.compile(rf"{_MINUS}(?P<symbol>{_SYMBOL})\s?(?P<first>{_AMOUNT})\s?[-–—]\s?(?P<amount>{_AMOUNT}){_MAGNITUDE}(?!\s?[-–—]\d)"), _money_range),
+    (re.compile(rf"(?P<minus>)(?P<first>\b{_AMOUNT})\s?[-–—]\s?(?P<amount>{_AMOUNT}){_MAGNITUDE}\s?(?P<symbol>[€£₹]|(?:{_CODE})\b)"), _money_range),
+    (re.compile(r"(?<=[\dkKmMbBn])\s?[-–—]\s?(?=[$€£₹]\d)"), " to "),
+    (re.compile(rf"{_MINUS}(?P<symbol>{_SYMBOL})\s?(?P<inner>[-−])?(?P<amount>{_AMOUNT}){_MAGNITUDE}"), _money),
+    (re.compile(rf"(?P<minus>)\b(?P<symbol>(?:{_CODE})\b|Rs\.?)\s?(?P<amount>{_AMOUNT}){_MAGNITUDE}"), _money),
+    (re.compile(rf"{_MINUS}(?P<amount>\b(?:{_AMOUNT})){_MAGNITUDE}\s?(?P<symbol>[€£₹]|(?:{_CODE})\b)"), _money),
+    (re.compile(r"(?<![\w.])(\d+)p\b(?=\s(?:each|a\b|per)|[.,]|$)"), r"\1 pence"),
+    (re.compile(r"(?<![\w.])\$(?=[A-Z]{1,5}\b)|\${2,}"), " "),
+)  # fmt: skip
 
-_HALF = r"(?P<half>[aApP]\.?\s?[mM]\b\.?(?!\w))"
-_YEAR = r"(?P<year>[12]\d{3})"
-_DAY = r"(?P<day>\d{1,2})"
-
-STEPS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
-    (re.compile(r"\b(\d{4})-(\d{1,2})-(\d{1,2})\b"), _iso_date),
-    (re.compile(r"(?<![\d/])(\d{1,2})/(\d{1,2})/(\d{4})(?![\d/])"), _slashed_date),
-    (re.compile(rf"\b(?P<month>{_MONTH})\s{_DAY}(?:st|nd|rd|th)?(?![\d:./,%]\d|\d|\s?[ap]\.?m)(?:,?\s{_YEAR}\b)?"), _month_day),
-    (re.compile(rf"\b(?P<the>the )?{_DAY}(?:st|nd|rd|th)?\s(?:of )?(?P<month>{_MONTH})(?:,?\s{_YEAR}\b)?"), _day_month),
-    (re.compile(rf"\b({_MONTH})\s([12]\d{{3}})\b"), _month_year),
-    (re.compile(rf"\b(?P<hour>\d{{1,2}}):(?P<minute>\d\d)(?::(?P<second>\d\d))?(?![\d:])(?:\s?{_HALF})?"), _time),
-    (re.compile(rf"\b(?P<hour>\d{{1,2}})\s?{_HALF}"), _hour),
-    (re.compile(r"\b24/7\b"), "twenty-four seven"),
-    (re.compile(r"\b([3-8])'\s?(1[01]|\d)(?:\"|\b)"), r"\1 foot \2"),
-    (re.compile(r"(?<![\w.,])\.(?=\d)"), "0."),
-    (re.compile(r"(?<![\w.])\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d[\d .-]{4,14}\d\b"), _telephone),
-    (re.compile(r"(?<![\w.,-])(?:\(\d{3}\)\s?|\d{3}[ .-])\d{3}[ .-]\d{4}\b(?![.,-]?\d)"), _telephone),
-    (re.compile(r"(?<![\w.,$-])[2-9]\d\d-\d{3}[1-9]\b(?![.,-]?\d|\s?%)"), _telephone),
-    (re.compile(r"(?<![\w'])'?(\d\d)?([1-9]0|00)'?s\b"), _decade),
-    (re.compile(r"(?<=\d)\s?–\s?(?=[\d$€£])|(?<=\d)-(?=[$€£]?\d)|(?<=[%])[-–](?=\d)"), " to "),
-    (re.compile(rf"(?P<minus>[-−])?(?P<symbol>[{_SYMBOLS}])\s?(?P<amount>{NUMBER}){_MAGNITUDE}"), _money),
-    (re.compile(r"(?<![\w.,/])(?P<whole>\d+\s)?(?P<above>\d+)[/⁄](?P<below>\d+)(?![\d/.]\d|\d|\w)"), _fraction),
-    (re.compile(rf"(?<![\w.])(?P<amount>{NUMBER})[\s-]?(?P<unit>{_UNIT})(?![\w²³/])"), _measure),
-    (re.compile(r"(?<![\w.])(\d+):(\d+)(?![\d:.])"), r"\1 to \2"),
-    (re.compile(r"(?<![\w.])\d+(?:\.\d+){2,}(?![\w.]?\d)"), _version),
-    (re.compile(r"(?<![\w.])(\d[\d,]*)(?:st|nd|rd|th)\b"), lambda found: ordinal(int(found[1].replace(",", "")))),
-    (re.compile(rf"(?<![\w.,)])[-−](?={NUMBER})"), "minus "),
-    (re.compile(r"(?<=\d)(?:\s?[xX×]\s?|\s[*]\s)(?=\d)"), " times "),
-    (re.compile(r"(?<=\d)[xX×]\b"), " times"),
-    (re.compile(r"(?<=\d)\s-\s(?=\d)"), " minus "),
-    (re.compile(r"(?<=[^\W\d])-?(?=\d)|(?<=\d)(?=[^\W\d])"), " "),
-    (re.compile(r"(?<![\d,.])(?:19|20)\d\d(?![\d,.]\d|\d)"), lambda found: year(int(found[0]))),
-    (re.compile(NUMBER), lambda found: cardinal(found[0])),
+RANGES: Steps = (
+    (re.compile(r"(?<![\d.,:/-])(\d+(?:\.\d+)?) [-–—] (\d+(?:\.\d+)?)(?=\s+[a-z]|\s?[%°])"), _spaced_range),
+    (re.compile(r"(?<=\d)\s?–\s?(?=[\d$€£])|(?<=\d)-(?=[$€£]?\d)|(?<=[%°])[-–](?=\d)|(?<=°[CF])\s?[-–]\s?(?=\d)|(?<=[kKmMg])[-–](?=\d)"), " to "),
 )
+
+MEASURES: Steps = (
+    (re.compile(r"\b([3-8])['′]\s?(1[01]|\d)(?:[\"″]|''|\b)"), _feet_and_inches),
+    (re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)(?:[\"″])(?=\s?[a-z,.;:)]|\s?$|\s[A-Z])"), _inches),
+    (re.compile(r"(?<![\w.])(\d+)['′](?=\s[a-z])"), r"\1 feet"),
+    (re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)[x×](\d+(?:\.\d+)?)(?![\w^])"), _by),
+    (re.compile(rf"(?<=\d)(\s(?:{_UNIT})?)\s?[x×]\s?(?=\d+(?:\.\d+)?\s?(?:in|ft|cm|mm|m|inches|feet|meters)\b)|(?<=\d)(cm|mm|m|ft|in)\s?[x×]\s?(?=\d)"), lambda found: f"{found[1] or found[2] or ' '} by "),
+    (re.compile(r"(?<![\w.])l/100\s?km\b|(?<=\d)\s?[lL]/100\s?km\b"), " liters per hundred kilometers"),
+    (re.compile(r"(?<=\d)(\s?(?:ft|feet|foot)\.?\s)(\d+)\s?in\b\.?"), r"\1\2 inches"),
+    (re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)(?:in\b\.?(?=\s?[,;)x×]|\s[a-z]|$)|\sin\.(?=\s[a-z]|\s?[,;)]))"), _inches),
+    (re.compile(rf"(?<![\w.]){_MINUS}(?P<amount>\d{{2,3}})\s?(?P<scale>[CF])\b(?!['#+])"), _degrees),
+    (re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s?A\b(?!['.])"), _amps),
+    (re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)m\b(?=\s(?:people|users|views|followers|subscribers|copies|downloads|viewers|customers|dollars))"), r"\1 million"),
+    (
+        re.compile(
+            rf"(?<![\w.]){_MINUS}(?P<amount>{NUMBER})(?P<joint>[\s-]?)(?P<unit>{_UNIT})(?:\s?/\s?(?P<rate>{_RATE})(?!\w)|(?P<none>)(?!/[a-zA-Z]*\d))(?![\w²³])"
+            r"(?<!\d[ -]l)(?<!\d[ -]h)(?<!\d[ -]N)(?:\.(?=\s[a-z\d]))?"
+        ),
+        _measure,
+    ),
+    (re.compile(r"(?<![\w.,$])(?P<amount>\d+(?:\.\d+)?)(?P<short>[Mk]|bn|B(?=\s(?:param|tokens|people|users|views|in\b|of\b|years|dollars|model)))\b(?![-'/])"), _magnitude),
+    (re.compile(r"(?<![\w.,$])(?P<amount>\d+(?:\.\d+)?)(?P<short>K)\b(?!\s(?:TV|video|monitor|resolution|display|screen|run|race|UHD|HDR|camera|footage|streaming|walk|movie|content|quality|OLED|and)\b|[-'])"), _magnitude),
+)  # fmt: skip
+
+STEPS: Steps = (
+    *DATES,
+    *IDENTIFIERS,
+    *TIMES,
+    (re.compile(r"\b24/7(?:/365)?\b"), lambda found: "twenty-four seven" + (" three sixty-five" if len(found[0]) > 4 else "")),
+    _THOUSANDS,
+    (re.compile(r"(?<![\w.,])\.(?=\d)"), "0."),
+    *DURATIONS,
+    *DECADES,
+    *MONEY,
+    *RANGES,
+    (re.compile(r"(?<![\w.,/])(?P<whole>\d+\s)?(?P<above>\d+)[/⁄](?P<below>\d+)(?![\d/.]\d|\d|\w)"), _fraction),
+    *MEASURES,
+    (re.compile(rf"(?<=[a-z²³])/(?P<rate>{_any(rate for rate in RATES if len(rate) > 2 or rate in ('hr', 'mo', 'yr', 'wk', 'kg', 'lb'))})\b(?<!day/night)(?<!week/month)(?<!month/year)(?<!day/week)"), _per),
+    (re.compile(r"(?<![\w.])(\d+):(\d+)(?![\d:.])"), r"\1 to \2"),
+    (re.compile(r"(?<![\w.])(\d[\d,]*)(?:st|nd|rd|th)\b"), _ordinal),
+    (re.compile(rf"(?<![\w.,)])[-−](?={NUMBER})"), "minus "),
+    (re.compile(r"(?<![\w.,)+])\+(?=\d)"), "plus "),
+    (re.compile(r"(?<=\d)(?:\s?[xX×]\s?|\s?[*·]\s?)(?=\d)|(?<=\d)\s[xX×]\s(?=[a-z]\b)"), " times "),
+    (re.compile(r"(?<=\d)[xX×]\b(?!\s?[-+=*/^])"), " times"),
+    (re.compile(r"(?<=\d)\s-\s(?=\d)"), " minus "),
+    (re.compile(r"(?<=\d)\s?/\s?(?=\d)"), " divided by "),
+    (re.compile(r"(?<=[^\W\d])-?(?=\d)|(?<=\d)(?=[^\W\d])"), " "),
+    *YEARS,
+    (re.compile(NUMBER), lambda found: cardinal(found[0])),
+)  # fmt: skip
 """In this order: what is more than a number is read before the numbers in it."""
 
 
 def spoken_numbers(text: str) -> str:
     """The text without a digit in it."""
-    for pattern, said in STEPS:
-        text = pattern.sub(said, text)
-    return text
+    return applied(STEPS, text)

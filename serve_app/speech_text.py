@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from serve_app.core.clauses import ClauseCutter
 from serve_app.speech_markdown import CodeFilter as CodeFilter
 from serve_app.speech_markdown import without_markdown
+from serve_app.speech_maths import FORMULAS, LEFT_OVER, before_markdown
 from serve_app.speech_numbers import spoken_numbers
-from serve_app.speech_words import ADDRESSES, SIGNS_LEFT, WORDS, applied
+from serve_app.speech_numerals import applied
+from serve_app.speech_words import ADDRESSES, CODE, SIGNS_LEFT, WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,11 +85,13 @@ def prepare() -> None:
 
 
 def _pass(text: str, english: bool) -> str:
-    text = without_markdown(_ascii_digits(_without_emoji(text))).translate(_PLAIN_SIGNS)
+    text = _ascii_digits(_without_emoji(text))
+    text = without_markdown(before_markdown(text) if english else text).translate(_PLAIN_SIGNS)
     text = applied(ADDRESSES, text)
     if english:
-        text = _VULGAR.sub(_fraction, text)
-        text = applied(SIGNS_LEFT, spoken_numbers(applied(WORDS, text)))
+        text = applied(WORDS, applied(CODE, _VULGAR.sub(_fraction, text)))
+        text = spoken_numbers(applied(FORMULAS, text))
+        text = applied(SIGNS_LEFT, applied(LEFT_OVER, text))
     text = text.translate(_MARKS)
     for pattern, instead in _TIDY:
         text = pattern.sub(instead, text)
