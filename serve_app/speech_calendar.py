@@ -202,7 +202,8 @@ def _seconds(found: re.Match[str]) -> str:
 
 _DECADE_BEFORE = re.compile(r"(?:\b(?:the|his|her|their|my|your|our|early|late|mid|in|of|since)[\s-]|')$", re.IGNORECASE)
 _CERTAIN = re.compile(
-    r"(?:\b(?:in|since|until|till|from|circa|year|years|early|late|mid|summer|winter|spring|fall|autumn|founded|established|built|built in|opened|published|born|died|"
+    r"(?:\b(?:in|since|until|till|from|circa|year|years|early|late|mid|summer|winter|spring|fall|autumn|founded|established|"
+    r"built|built in|opened|published|born|died|"
     r"copyright|class of|war of|act of|treaty of|revolution of|crash of|fire of|constitution of|election of|back in|ago in|"
     rf"{'|'.join(MONTHS)})[\s,-]+|©\s?|[(\[]|\d{{4}}\s?(?:to|and|until|through|or|-|–)\s?)$",
     re.IGNORECASE,
@@ -255,7 +256,8 @@ _FAR = r"tall|long|wide|deep|high|away|x\b|by\b|from the|dash|sprint|pool|race|o
 DATES: Steps = (
     (
         re.compile(
-            r"\b(?P<year>\d{4})[-/](?P<month>\d\d)[-/](?P<day>\d\d)(?:T|\s|,\s)(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.\d+)?)?"
+            r"\b(?P<year>\d{4})[-/](?P<month>\d\d)[-/](?P<day>\d\d)(?:T|\s|"
+            r",\s)(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.\d+)?)?"
             r"(?P<zone>Z|[+-]\d\d:?(?:\d\d)?)?(?![\d:])"
         ),
         _moment,
@@ -267,27 +269,55 @@ DATES: Steps = (
         re.compile(rf"\b(?P<month>{_MONTH})\s{_DAY}{_ORD}(?:{_TO})(?P<last>\d{{1,2}}){_ORD}{_TOO_MUCH}(?:,?\s{_YEAR}\b)?"),
         _days_of_month,
     ),
-    (re.compile(rf"\b(?P<month>{_MONTH})\s{_DAY}{_ORD}{_TOO_MUCH}(?:,?\s{_YEAR}\b)?(?:\s?[-–—]\s?(?=(?:{_MONTH})\s\d))"), lambda found: _month_day(found) + " to "),
+    (
+        re.compile(
+            rf"\b(?P<month>{_MONTH})\s{_DAY}{_ORD}{_TOO_MUCH}(?:,?\s{_YEAR}\b)?(?:\s?[-–—]\s?(?="
+            rf"(?:{_MONTH})\s\d))"
+        ),
+        lambda found: _month_day(found) + " to ",
+    ),
     (re.compile(rf"\b(?P<month>{_MONTH})\s{_DAY}{_ORD}{_TOO_MUCH}(?:,?\s{_YEAR}\b)?"), _month_day),
     (
         re.compile(
-            rf"\b(?P<the>[Tt]he )?{_DAY}{_ORD}(?:(?:{_TO})(?P<last>\d{{1,2}}){_ORD})?\s(?:of )?(?P<month>{_MONTH})(?:,?\s{_YEAR}\b)?(?!\s\d)"
+            rf"\b(?P<the>[Tt]he )?{_DAY}{_ORD}(?:(?:{_TO})(?P<last>\d{{1,2}}){_ORD})?\s(?:of )?(?P<month>{_MONTH})(?:,?\s{_YEAR}\b)?"
         ),
         _day_month,
     ),
     (re.compile(rf"\b({_MONTH})\s([12]\d{{3}})\b"), _month_year),
     (re.compile(r"(?<![\d,.$€£/-])((?:1[5-9]|20)\d\d)(?:-|–|/)(\d\d)(?![\d.,/%-]\d|\d|–|\s?[a-z]{1,3}/)()"), _month_of_year),
     (re.compile(r"\b9/11\b"), "nine eleven"),
-    (re.compile(rf"(?P<before>{_ON})(?P<m>\d{{1,2}})/(?P<d>\d{{1,2}})(?![\d/]|\s(?:of|cup|inch|teaspoon|tablespoon|mile)|-inch)"), _slashed_day),
+    (
+        re.compile(
+            rf"(?P<before>{_ON})(?P<m>\d{{1,2}})/(?P<d>\d{{1,2}})(?![\d/]|\s(?:of|cup|inch|teaspoon|tablespoon|mile)|"
+            r"-inch)"
+        ),
+        _slashed_day,
+    ),
     (re.compile(rf"(?P<before>{_FROM})(?P<m>1[0-2]|0?[1-9])/(?P<d>1[3-9]|2\d|3[01]|0[1-9])(?![\d/]|\s(?:of|inch))"), _slashed_day),
-    (re.compile(rf"\b(?:{_SHORT_DAY})\b\.?(?:(?:\s?[-–/&,]\s?|,?\s(?:to|and|or|through)\s)(?:{_SHORT_DAY})\b\.?(?=\W|$))+"), lambda found: re.sub(r"\s?[-–]\s?", " to ", _weekday(found))),
-    (re.compile(rf"\b(Mon|Tues?|Wed|Thurs?|Thu|Fri)\b(?:\.(?=\s[a-z\d])|\.)?(?!['’-]|\s(?:Chéri|Dieu))"), _weekday_alone),
+)
+"""Of texts with digits."""
+
+DAYS_AND_MONTHS: Steps = (
+    (
+        re.compile(
+            rf"\b(?:{_SHORT_DAY})\b\.?(?:(?:\s?[-–/&,]\s?|,?\s(?:to|and|or|through)\s)(?:{_SHORT_DAY})\b\.?(?=\W|"
+            r"$))+"
+        ),
+        lambda found: re.sub(r"\s?[-–]\s?", " to ", _weekday(found)),
+    ),
+    (re.compile(r"\b(Mon|Tues?|Wed|Thurs?|Thu|Fri)\b(?:\.(?=\s[a-z\d])|\.)?(?!['’-]|\s(?:Chéri|Dieu))"), _weekday_alone),
     (re.compile(r"\b(Sat|Sun)\b(?:\.(?=,|\s?[a-z\d])|(?=,?\s(?:\d|at\s\d|" + _MONTH + r")))"), _weekday_alone),
-    (re.compile(rf"(?<=\b(?:on|On)\s)({_SHORT_DAY})\b\.?(?=\W|$)|(?<=\b(?:every|Every|until|since)\s)(?:Sat|Sun)\b"), lambda found: DAYS[found[0][:3]]),
+    (
+        re.compile(
+            rf"(?<=\b(?:on|On)\s)({_SHORT_DAY})\b\.?(?=\W|$)|(?<=\b(?:every|Every|until|since)\s)(?:Sat|"
+            r"Sun)\b"
+        ),
+        lambda found: DAYS[found[0][:3]],
+    ),
     (re.compile(r"\b(?P<month>Jan|Feb|Aug|Sept?|Oct|Nov|Dec)\.(?!\w)"), _month_alone),
     (re.compile(r"(?<=\b(?:in|by|of|to)\s)(?P<month>Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?"), _month_alone),
     (re.compile(r"(?<=\b(?:last|next|late|this|from)\s)(?P<month>Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?"), _month_alone),
-)  # fmt: skip
+)
 
 TIMES: Steps = (
     (re.compile(r"\b([01]\d|2[0-4])([0-5]\d)\s(?:hours|hrs)\b"), _military),

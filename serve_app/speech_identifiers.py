@@ -11,7 +11,8 @@ from serve_app.speech_numerals import Steps, cardinal, counts, one_by_one, pairs
 
 _SEP = r"[ .-]"
 _CALL = (
-    r"\b(?:[Cc]all(?:s|ed|ing)?|[Dd]ial(?:s|l?ed|l?ing)?|[Pp]hon(?:e|ed|es|ing)|[Rr]ing|[Tt]ext(?:ed|ing|s)?|[Ff]ax(?:ed)?|[Hh]otline|[Hh]elpline|"
+    r"\b(?:[Cc]all(?:s|ed|ing)?|[Dd]ial(?:s|l?ed|l?ing)?|[Pp]hon(?:e|ed|es|ing)|[Rr]ing|[Tt]ext(?:ed|ing|s)?|[Ff]ax(?:ed)?|"
+    r"[Hh]otline|[Hh]elpline|"
     r"[Tt]el(?:ephone)?\.?|[Mm]obile|[Cc]ell|[Ww]hats[Aa]pp|SMS|[Cc]ontact|(?:me|us|him|her|them) (?:at|on)|"
     r"(?:phone|telephone|mobile|cell|fax)(?: number)?|[Nn]umber is)"
 )
@@ -24,7 +25,7 @@ _SECRET = (
     r"[Ee]mployee|[Ss]tudent|[Ll]icen[sc]e|[Pp]assport|[Rr]outing|[Cc]ard|ZIP|[Zz]ip|[Pp]ostcode|[Pp]ostal|SKU|IMEI|VIN|ISBN|SSN|IBAN|ID|"
     r"[Ee]xtension|[Ee]xt\.?|[Ee]nding (?:in|with)|[Dd]igits|[Ll]ocker|[Vv]oucher|[Cc]oupon|[Gg]ift card|[Pp]hone|[Tt]elephone|[Ff]ax"
 )
-_IS = r"(?:\s(?:code|number|no\.?|num|ID|id|card))?(?:\s?(?:is|was|are|be|to|=|:|of|number|reads|will be))*:?\s?#?\s?"
+_IS = r"(?:\s(?:code|number|no\.?|num|ID|id|card))?(?:\s?(?:is|was|are|be|to|=|:|of|number|reads|will be))*:?\s?\ue000?#?\s?"
 _PLACES = (
     r"[Rr]oom|Rm\.?|Suite|Ste\.?|[Aa]partment|Apt\.?|Unit|[Ff]lights?|[Gg]ate|[Hh]ighway|Hwy\.?|[Rr]oute|Rte\.?|Interstate|[Bb]us|Line|"
     r"[Cc]hannel|Platform|[Bb]uilding|Bldg\.?|[Ee]rrors?|HTTP|[Ss]tatus|[Ss]tatus code|Section|Form|Area|Psalm|Boeing|Airbus|Xbox|"
@@ -34,7 +35,10 @@ _SOFTWARE = (
     r"[Vv]ersions?|[Rr]eleases?|Python|iOS|iPadOS|macOS|Ubuntu|Debian|Fedora|Node|PHP|Java|Ruby|Chrome|Firefox|Android|[Kk]ernel|CUDA|"
     r"Windows|Django|Rails|React|Angular|Linux|Go|Rust|Kubernetes|Postgres|PostgreSQL|MySQL|Redis|PyTorch|TensorFlow"
 )
-_NO_MODEL = r"USD|EUR|GBP|JPY|CHF|CAD|AUD|INR|CNY|AD|BC|BCE|CE|AM|PM|NASA|UN|EU|US|UK|USA|FIFA|UEFA|NBA|NFL|IBM|FY|UTC|GMT|EST|PST|CET|COVID|NO|OF|IN|TO"
+_NO_MODEL = (
+    r"USD|EUR|GBP|JPY|CHF|CAD|AUD|INR|CNY|AD|BC|BCE|CE|AM|PM|NASA|UN|EU|US|UK|USA|FIFA|UEFA|NBA|NFL|IBM|FY|UTC|GMT|EST|PST|"
+    r"CET|COVID|NO|OF|IN|TO"
+)
 _STATES = (
     "AL|AK|AZ|AR|CA|CO|CT|DE|FL|GA|HI|ID|IL|IN|IA|KS|KY|LA|ME|MD|MA|MI|MN|MS|MO|MT|NE|NV|NH|NJ|NM|NY|NC|ND|OH|OK|OR|PA|RI|SC|SD|TN|TX|"
     "UT|VT|VA|WA|WV|WI|WY|DC"
@@ -113,14 +117,32 @@ def _long(found: re.Match[str]) -> str:
     return one_by_one(digits) if not digits.endswith("000") else digits
 
 
+ANNOUNCED = re.compile(rf"(?:(?<!\w)(?:{_SECRET}){_IS}|{_CALL}[\w ]{{0,12}}:?\s?)\Z")
+"""The end of a clause after which a number is a code or a telephone number."""
+
+CLAUSE_BORDER = "\ue000"
+"""Stands between such an end and the next clause."""
+
 IDENTIFIERS: Steps = (
     # Telephone numbers: their groups say so, or the word before.
     (re.compile(rf"(?<![\w.])\+\d{{1,3}}{_SEP}?(?:\(\d{{1,4}}\){_SEP}?)?\d[\d .-]{{4,14}}\d\b{_EXTENSION}"), _telephone),
     (re.compile(rf"(?<![\w.,-])(?:1{_SEP})?(?:\(\d{{3}}\)\s?|\d{{3}}{_SEP})\d{{3}}{_SEP}\d{{4}}\b(?![.,-]?\d){_EXTENSION}"), _telephone),
-    (re.compile(rf"(?<![\w.,$-])[2-9]\d\d-\d{{3}}[1-9]\b(?![.,-]?\d|\s?%){_EXTENSION}"), _telephone),
+    (re.compile(rf"(?<![\w.,$-])[2-9]\d\d(?:-\d{{3}}[1-9]|[ .-]0\d{{3}})\b(?![.,-]?\d|\s?%){_EXTENSION}"), _telephone),
     (re.compile(r"(?<![\w.,-])\(?0\d{1,4}\)?(?:[ -]\d{2,6}){1,4}\b(?![.,:/]\d)(?<!\d 000)"), _digits),
-    (re.compile(rf"(?P<call>{_CALL}[^\w+]{{0,3}}(?:is |at |on |the |now |: ?)*)(?P<number>\(?\d{{1,4}}\)?(?:[ .-]\d{{2,4}}){{1,3}})(?![\d:%]|[.,]\d|\s?[ap]\.?m)"), _emergency),
-    (re.compile(rf"{_CALL}[:\s]+(?:is |the |to |at |on )*(?P<number>(?:\d{{3}}|\d{{5,12}})(?:,? (?:or|and) \d{{3}})*)\b(?![\d:%/-]|[.,]\d)"), _emergency),
+    (
+        re.compile(
+            rf"(?P<call>{_CALL}[^\w+]{{0,3}}(?:is |at |on |the |now |"
+            rf": ?)*\ue000?)(?P<number>\(?\d{{1,4}}\)?(?:[ .-]\d{{2,4}}){{1,3}})(?![\d:%]|[.,]\d|\s?[ap]\.?m)"
+        ),
+        _emergency,
+    ),
+    (
+        re.compile(
+            rf"{_CALL}[:\s\ue000]+(?:(?:is|the|to|at|on|this|number|my|our)[ :]+)*\ue000?(?P<number>(?:\d{{3}}|\d{{5,12}})(?:,? (?:or|"
+            rf"and) \d{{3}})*)\b(?![\d:%/-]|[.,]\d)"
+        ),
+        _emergency,
+    ),
     (re.compile(rf"\b(?P<number>{_EMERGENCY})(?=[ -](?:{_SERVICE})\b)"), _emergency),
     (re.compile(r"(?<![\w.,-])(?P<number>911)\b(?![.,]?\d|\s?[%$€£])(?<!Porsche 911)"), _emergency),
     # Cards and what else is written in groups.
@@ -129,8 +151,20 @@ IDENTIFIERS: Steps = (
     (re.compile(rf"(?<=\b(?:{_STATES}) )\d{{5}}\b(?![.,]?\d)"), _digits),
     (re.compile(r"(?<![\w.,-])\d+(?:-\d+){2,}\b(?![.,-]?\d|%)"), _hyphened),
     # Codes: the word before says so, or letters and digits by turns.
-    (re.compile(rf"(?<!\w)(?P<what>{_SECRET}){_IS}(?<![\w.])(?P<token>(?=[A-Za-z-]*\d)(?:[A-Z0-9]+|[A-Z]+-[A-Z0-9-]*\d[A-Z0-9]*))\b(?![.,:/%]\d|%|[a-z]|\s?(?:USD|EUR|GBP)\b)"), _code),
-    (re.compile(r"\b(?!\d[A-Z]{2}\b)[A-Z]{1,2}\d[A-Z\d]? \d(?!GB|TB|PB|MB|KB)[ABD-HJLNP-UW-Z]{2}\b"), lambda found: spelled(found[0].replace(" ", "-"))),
+    (
+        re.compile(
+            rf"(?<!\w)(?P<what>{_SECRET}){_IS}(?<![\w.])(?P<token>(?=[A-Za-z-]*\d)(?:[A-Z0-9]+|"
+            r"[A-Z]+-[A-Z0-9-]*\d[A-Z0-9]*))\b(?![.,:/%]\d|%|[a-z]|\s?(?:USD|EUR|GBP)\b)"
+        ),
+        _code,
+    ),
+    (
+        re.compile(
+            r"\b(?!\d[A-Z]{2}\b)[A-Z]{1,2}\d[A-Z\d]? \d(?!GB|TB|PB|MB|"
+            r"KB)[ABD-HJLNP-UW-Z]{2}\b"
+        ),
+        lambda found: spelled(found[0].replace(" ", "-")),
+    ),
     (re.compile(r"(?<![\w.#$-])(?=[A-Z0-9]*[A-Z])(?=[A-Z0-9]*\d)[A-Z0-9]{5,}\b(?![.,]\d)"), _mixed),
     (re.compile(r"(?<![\w.,$€£₹-])\d{10,}\b(?![.,]\d|,\d)"), _long),
     # Versions.
@@ -141,9 +175,15 @@ IDENTIFIERS: Steps = (
     # Models, rooms, roads: in pairs.
     (re.compile(r"\b(?P<what>Boeing|Airbus)(?P<sep> A?)(?P<number>\d{3})(?=-\d{3}\b)"), lambda found: f"{_place(found)} "),
     (re.compile(rf"(?<!\w)(?P<what>{_PLACES})(?P<sep>(?: number)? #?)(?P<number>\d{{3,4}})\b(?![,.]?\d|\s?[%°]|:\d)"), _place),
-    (re.compile(rf"\b(?!(?:{_NO_MODEL})\b)(?P<letters>[A-Z]{{2,4}})[ -]?(?P<number>\d{{3,4}})(?![,.:/-]?\d|\s?%|'?s\b)(?=\W|$|[A-Z]|Ti|x)"), _model),
+    (
+        re.compile(
+            rf"\b(?!(?:{_NO_MODEL})\b)(?P<letters>[A-Z]{{2,4}})[ -]?(?P<number>\d{{3,4}})(?![,.:/-]?\d|\s?%|'?s\b)(?=\W|$|[A-Z]|Ti|"
+            r"x)"
+        ),
+        _model,
+    ),
     (re.compile(r"\b(?P<letters>[A-HJ-Z])-?(?P<number>\d{3,4})(?![\w.,-]?\d|\w|%)"), _model),
     (re.compile(r"(?<![\w.])(\d{3,4})p\b(?! each)"), lambda found: f"{pairs(found[1])} p"),
     (re.compile(r"(?<=[a-z]):(\d{4,5})\b"), lambda found: f" {pairs(found[1])}"),
-)  # fmt: skip
+)
 """In this order; dates were read before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 import re
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ _FLAGS = "async|autoplay|checked|controls|defer|disabled|hidden|loop|multiple|mu
 
 _ATTRIBUTE = rf"""\s+(?:[\w:-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'=<>`]+)|{_FLAGS})"""
 _TAG = re.compile(rf"</?(?:{_ELEMENTS})(?:{_ATTRIBUTE})*\s*/?>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
+_BREAKING = re.compile(r"</?(?:br|p|div|li|tr|td|th|h[1-6]|hr)\b", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"(?<!\w)<([^\W\d_][\w'-]*(?: [\w'-]+){0,3})>(?!\w)")
 """Or a tag: "Dear <first name>"."""
 _TITLE = r"""(?:"[^"\n]*"|'[^'\n]*'|\([^)\n]*\))"""
@@ -198,9 +200,9 @@ def _read(tokens: Sequence[Token]) -> Iterator[str]:
         elif token.type in _SPOKEN_LEAVES:
             yield token.content
         elif token.type == "html_block":
-            yield _TAG.sub(" ", token.content)
+            yield html.unescape(_TAG.sub(" ", token.content))
         elif token.type == "html_inline":
-            yield _TAG.sub("", token.content)
+            yield _TAG.sub(" " if _BREAKING.match(token.content) else "", token.content)
         elif token.type in ("softbreak", "hardbreak"):
             yield " "
         elif token.type in ("td_close", "th_close"):

@@ -9,12 +9,6 @@ from serve_app.speech_numerals import NUMBER, Steps, applied, cardinal, ordinal
 from serve_app.speech_tables import GREEK, RATES, UNITS
 
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ"
-_TAGS = (
-    "a|abbr|b|big|blockquote|body|br|button|caption|center|cite|code|dd|del|details|div|dl|dt|em|figure|font|footer|form|h[1-6]|head|header|hr|"
-    "html|i|iframe|img|input|ins|kbd|label|li|main|mark|nav|ol|option|p|pre|q|s|samp|script|section|select|small|span|strike|strong|style|sub|"
-    "summary|sup|svg|table|tbody|td|textarea|tfoot|th|thead|title|tr|tt|u|ul|var|video"
-)
-_ATTRIBUTES = r"(?:\s+[\w:-]+\s?=\s?(?:\"[^\"]*\"|'[^']*'|[^\s\"'>]+))*"
 _ELEMENTS = (
     "He|Li|Be|Ne|Na|Mg|Al|Si|Cl|Ar|Ca|Sc|Ti|Cr|Mn|Fe|Co|Ni|Cu|Zn|Ga|Ge|As|Se|Br|Kr|Rb|Sr|Ag|Cd|Sn|Sb|Xe|Cs|Ba|Pt|Au|Hg|Pb|Bi|Rn|Ra|Th|"
     "H|B|C|N|O|F|P|S|K|V|I|W|U|Y"
@@ -59,20 +53,9 @@ def _over(found: re.Match[str]) -> str:
     return f"{found[1]}/{found[2]}" if found[1].isdigit() and found[2].isdigit() else f" {found[1]} over {found[2]} "
 
 
-def _less_than(found: re.Match[str]) -> str:
-    """Keeps what is a tag and what may be an address; of another word in angle brackets the word, and of the rest the sign."""
-    rest = found.string[found.start() :]
-    if re.match(rf"</?(?:{_TAGS}){_ATTRIBUTES}\s*/?>|<!--|<(?:[a-zA-Z][\w+.-]*:|[\w.+-]+@)[^\s<>]*>", rest, re.IGNORECASE):
-        before = found.string[: found.start()]
-        tag = re.match(r"<([a-z])>", rest)
-        # "a<b and c>d" has letters on both sides, and nothing that closes.
-        if not (tag and re.search(r"(?:^|[\s(])\w$", before) and re.match(r"<\w>[a-z]\b", rest) and f"</{tag[1]}>" not in rest):
-            return "<"
-    return "&lt;"
-
-
-def _placeholder(found: re.Match[str]) -> str:
-    return found[0] if re.fullmatch(_TAGS, found[2], re.IGNORECASE) else (" " if found[1] else f" {found[2]} ")
+def _folder(found: re.Match[str]) -> str:
+    path = found[2].strip().replace("\\", " backslash ")
+    return f"{found[1]} colon backslash {path}"
 
 
 _QUOTED_CODE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)")
@@ -80,12 +63,11 @@ _QUOTED_CODE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)")
 BEFORE_MARKDOWN: Steps = (
     (re.compile(r"^[ \t]*[=*_]{2,}[ \t]*$", re.MULTILINE), ""),
     (re.compile(r"\$\$(.+?)\$\$|\\\((.+?)\\\)|\\\[(.+?)\\\]|(?<![\w$])\$([^$\n]+?)\$(?![\w$])", re.DOTALL), _latex),
-    (re.compile(r"(\\(?:d?frac|tfrac)\s?\{[^{}]*\}\s?\{[^{}]*\}|\\sqrt\s?\{[^{}]*\}|\\(?:times|cdot|pm|leq?|geq?|neq?|approx|infty|pi|alpha|beta|theta|to)\b)"), lambda found: _plain(found[1])),
+    (re.compile(r"(\\(?:d?frac|tfrac)\s?\{[^{}]*\}\s?\{[^{}]*\}|\\sqrt\s?\{[^{}]*\}|\\(?:times|cdot|pm|leq?|geq?|neq?|approx|infty|pi|"
+        r"alpha|beta|theta|to)\b)"), lambda found: _plain(found[1])),
     (re.compile(r"^[ \t]*>\s?(?=\d)", re.MULTILINE), "more than "),
-    (re.compile(r"\b([A-Z]):\\(?=\w)((?:[\w .-]+\\)*[\w.-]*)"), lambda found: f"{found[1]} colon backslash {found[2].strip().replace(chr(92), ' backslash ')}"),
+    (re.compile(r"\b([A-Z]):\\(?=\w)((?:[\w .-]+\\)*[\w.-]*)"), _folder),
     (re.compile(r"(?<=[\w)])\s?\*\s?(?=[\w(])(?<=\d\*)|(?<=\d)\s\*\s(?=[\w(])|(?<=[\s(][a-z])\s?\*\s?(?=[a-z\d]\b)"), " × "),
-    (re.compile(r"(?<![\w)])<(/?)([a-zA-Z][\w-]*(?: [\w-]+){0,2})>"), _placeholder),
-    (re.compile(r"<"), _less_than),
 )  # fmt: skip
 
 
@@ -168,18 +150,20 @@ FORMULAS: Steps = (
     (re.compile(rf"(?<=\d)([{_SUPERSCRIPTS}]+)"), lambda found: "^" + unicodedata.normalize("NFKC", found[1]).replace("−", "-")),
     (
         re.compile(
-            rf"(?<![\w.])(?P<amount>{NUMBER})(?:\s?[x×*·]\s?10\^\(?(?P<exponent>[-−+]?\d+)\)?)(?:\s?(?P<unit>(?:{_UNITS_AFTER})(?:/(?:{_RATES_AFTER}))?)(?!\w))?"
+            rf"(?<![\w.])(?P<amount>{NUMBER})(?:\s?[x×*·]\s?10\^\(?(?P<exponent>[-−+]?\d+)\)?)(?:\s?(?P<unit>(?:{_UNITS_AFTER})(?:/"
+                rf"(?:{_RATES_AFTER}))?)(?!\w))?"
         ),
         _scientific,
     ),
     (re.compile(r"(?<![\w.])(?P<amount>\d+(?:\.\d+)?)[eE](?P<exponent>[-+−]?\d{1,3})(?P<unit>)(?![\w.]\w|\w)"), _scientific),
     (re.compile(r"(?<=[\w)])\s?\^\s?(\(?[-−+]?\w+\)?)"), _power),
-    (re.compile(rf"(?<![\w])(?:(?:{_ELEMENTS})\d{{0,2}}){{1,6}}(?<=\d)(?!\w)(?<!\d\d\d)|(?<!\w)(?:CO2|H2O|(?:NaCl|KCl|HCl|NaOH|KOH|NaHCO3|CaCO3)(?!\w))"), _formula),
+    (re.compile(rf"(?<![\w])(?:(?:{_ELEMENTS})\d{{0,2}}){{1,6}}(?<=\d)(?!\w)(?<!\d\d\d)|(?<!\w)(?:CO2|H2O|(?:NaCl|KCl|HCl|NaOH|KOH|"
+        r"NaHCO3|CaCO3)(?!\w))"), _formula),
     (re.compile(r"(?<![\w-])([KQRBN])?([a-h]?[1-8]?)(x?)([a-h][1-8])(=[QRBN])?([+#])?(?![\w])"), _move),
     (re.compile(r"(?<![\w-])O-O(?:-O)?(?![\w-])"), _castles),
     (re.compile(rf"(?<![^\W\d_])[{''.join(GREEK)}](?![^\W\d_])(?<!\dΩ)(?<!\d Ω)(?<!kΩ)(?<!\dμ)"), _greek),
     (re.compile(r"\b([a-z])\s-\s(?=[a-z\d]\b)|(?<=[\d)])\s-\s(?=[a-z]\b(?!\s[a-z]{2}))"), lambda found: f"{found[1] or ''} minus "),
-    (re.compile(r"(?<=\d)\s?!(?=\s?[=+*/×-])"), " factorial"),
+    (re.compile(r"(?<=\d)\s?!(?=\s?[=+*/×-]|\s(?:equals|is)\b)"), " factorial"),
     (re.compile(r"\b([a-z])\(([a-z])\)"), r"\1 of \2"),
 )  # fmt: skip
 """While the numbers are still digits."""

@@ -1,10 +1,13 @@
-"""Numbers as they are said in English: plain ones, money, measures, fractions, ratios; with speech_calendar.py and speech_identifiers.py."""
+"""Numbers as they are said in English: plain ones, money, measures, fractions, ratios.
+
+Dates and times are in speech_calendar.py, numbers that name something in speech_identifiers.py.
+"""
 
 from __future__ import annotations
 
 import re
 
-from serve_app.speech_calendar import DATES, DECADES, DURATIONS, TIMES, YEARS
+from serve_app.speech_calendar import DATES, DAYS_AND_MONTHS, DECADES, DURATIONS, TIMES, YEARS
 from serve_app.speech_identifiers import IDENTIFIERS
 from serve_app.speech_numerals import NUMBER, Steps, applied, cardinal, lakhs, ordinal, pairs, plural
 from serve_app.speech_tables import CODE_NAMES, CURRENCIES, CURRENCY_CODES, MAGNITUDES, RATES, UNITS
@@ -42,8 +45,10 @@ _NO_NOUN = frozenset(
 def _before_noun(found: re.Match[str]) -> bool:
     """True where the amount stands between an article and a noun: "a $20 bill", "the 5 km run"."""
     before, after = found.string[: found.start()], found.string[found.end() :]
-    noun = re.match(r"\s([a-z]+)\b", after)
-    determined = re.search(r"\b(?:an?|another|one|the|this|that|each|every|my|your|his|her|our|their|[A-Z]\w+'s)\s(?:[a-z]+\s)?$", before, re.IGNORECASE)
+    noun = re.match(r"\s([a-z]+|TVs?|PC|LCD|OLED|SSD|HDD)\b", after)
+    determined = re.search(
+        r"\b(?:an?|another|one|the|this|that|each|every|my|your|his|her|our|their|[A-Z]\w+'s)\s(?:[a-z]+\s)?$", before, re.IGNORECASE
+    )
     return bool(noun and determined and noun[1] not in _NO_NOUN)
 
 
@@ -70,7 +75,9 @@ def _money(found: re.Match[str]) -> str:
     minus = _SIGNS[(found["minus"] or found.groupdict().get("inner") or "").strip()]
     size, amount = _size(found), _english(found["amount"])
     if size:
-        return f"{minus}{cardinal(amount)} {size.replace('mil', 'million') if size == 'mil' else size} {one if _before_noun(found) else many}"
+        return (
+            f"{minus}{cardinal(amount)} {size.replace('mil', 'million') if size == 'mil' else size} {one if _before_noun(found) else many}"
+        )
     if re.fullmatch(r"\d{1,2}(?:,\d{2})+,\d{3}", found["amount"]):
         return f"{minus}{lakhs(int(amount))} {many}"
     whole, _, cents = amount.partition(".")
@@ -114,8 +121,9 @@ def _measure(found: re.Match[str]) -> str:
 
 
 _HEAT = re.compile(
-    r"\b(?:temperatures?|degrees|today|tonight|tomorrow|outside|weather|hot|cold|warm|cool|oven|heat|preheat|bake|below|above|feels|high|highs|"
-    r"low|lows|forecast|fever|boils?|freez\w*|melts?|sunny|roast|cook|thermostat|around|about|it's|is|was)\b",
+    r"\b(?:temperatures?|degrees|today|tonight|tomorrow|outside|weather|hot|cold|warm|cool|oven|heat|preheat|bake|below|"
+    r"above|feels|high|highs|"
+    r"low|lows|set|turn|turned|forecast|fever|boils?|freez\w*|melts?|sunny|roast|cook|thermostat|around|about|it's|is|was)\b",
     re.IGNORECASE,
 )
 _CURRENT = re.compile(r"\b(?:fuse|current|charg\w*|circuit|breaker|amps?|draws?|rated|outlet|socket|supply|\d+\s?[VW]|volts?|watts?)\b")
@@ -124,7 +132,8 @@ _CURRENT = re.compile(r"\b(?:fuse|current|charg\w*|circuit|breaker|amps?|draws?|
 def _degrees(found: re.Match[str]) -> str:
     if not _HEAT.search(found.string):
         return found[0]
-    return f"{_SIGNS[(found['minus'] or '').strip()]}{cardinal(found['amount'])} degrees {'Celsius' if found['scale'] == 'C' else 'Fahrenheit'}"
+    scale = "Celsius" if found["scale"] == "C" else "Fahrenheit"
+    return f"{_SIGNS[(found['minus'] or '').strip()]}{cardinal(found['amount'])} degrees {scale}"
 
 
 def _amps(found: re.Match[str]) -> str:
@@ -184,19 +193,34 @@ _THOUSANDS = (re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3}){2,}(?![\d])(?! \d)"), la
 _PLAIN = r"(?<![\w.,])"
 
 MONEY: Steps = (
-    (re.compile(rf"{_MINUS}(?P<symbol>{_SYMBOL})\s?(?P<first>{_AMOUNT})\s?[-–—]\s?(?P<amount>{_AMOUNT}){_MAGNITUDE}(?!\s?[-–—]\d)"), _money_range),
-    (re.compile(rf"(?P<minus>)(?P<first>\b{_AMOUNT})\s?[-–—]\s?(?P<amount>{_AMOUNT}){_MAGNITUDE}\s?(?P<symbol>[€£₹]|(?:{_CODE})\b)"), _money_range),
+    (
+        re.compile(
+            rf"{_MINUS}(?P<symbol>{_SYMBOL})\s?(?P<first>{_AMOUNT})\s?[-–—]\s?(?P<amount>{_AMOUNT}){_MAGNITUDE}"
+            r"(?!\s?[-–—]\d)"
+        ),
+        _money_range,
+    ),
+    (
+        re.compile(
+            rf"(?P<minus>)(?P<first>\b{_AMOUNT})\s?[-–—]\s?(?P<amount>{_AMOUNT}){_MAGNITUDE}\s?(?P<symbol>[€£₹]|"
+            rf"(?:{_CODE})\b)"
+        ),
+        _money_range,
+    ),
     (re.compile(r"(?<=[\dkKmMbBn])\s?[-–—]\s?(?=[$€£₹]\d)"), " to "),
     (re.compile(rf"{_MINUS}(?P<symbol>{_SYMBOL})\s?(?P<inner>[-−])?(?P<amount>{_AMOUNT}){_MAGNITUDE}"), _money),
     (re.compile(rf"(?P<minus>)\b(?P<symbol>(?:{_CODE})\b|Rs\.?)\s?(?P<amount>{_AMOUNT}){_MAGNITUDE}"), _money),
     (re.compile(rf"{_MINUS}(?P<amount>\b(?:{_AMOUNT})){_MAGNITUDE}\s?(?P<symbol>[€£₹]|(?:{_CODE})\b)"), _money),
     (re.compile(r"(?<![\w.])(\d+)p\b(?=\s(?:each|a\b|per)|[.,]|$)"), r"\1 pence"),
     (re.compile(r"(?<![\w.])\$(?=[A-Z]{1,5}\b)|\${2,}"), " "),
-)  # fmt: skip
+)
 
 RANGES: Steps = (
     (re.compile(r"(?<![\d.,:/-])(\d+(?:\.\d+)?) [-–—] (\d+(?:\.\d+)?)(?=\s+[a-z]|\s?[%°])"), _spaced_range),
-    (re.compile(r"(?<=\d)\s?–\s?(?=[\d$€£])|(?<=\d)-(?=[$€£]?\d)|(?<=[%°])[-–](?=\d)|(?<=°[CF])\s?[-–]\s?(?=\d)|(?<=[kKmMg])[-–](?=\d)"), " to "),
+    (
+        re.compile(r"(?<=\d)\s?–\s?(?=[\d$€£])|(?<=\d)-(?=[$€£]?\d)|(?<=[%°])[-–](?=\d)|(?<=°[CF])\s?[-–]\s?(?=\d)|(?<=[kKmMg])[-–](?=\d)"),
+        " to ",
+    ),
 )
 
 MEASURES: Steps = (
@@ -204,26 +228,61 @@ MEASURES: Steps = (
     (re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)(?:[\"″])(?=\s?[a-z,.;:)]|\s?$|\s[A-Z])"), _inches),
     (re.compile(r"(?<![\w.])(\d+)['′](?=\s[a-z])"), r"\1 feet"),
     (re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)[x×](\d+(?:\.\d+)?)(?![\w^])"), _by),
-    (re.compile(rf"(?<=\d)(\s(?:{_UNIT})?)\s?[x×]\s?(?=\d+(?:\.\d+)?\s?(?:in|ft|cm|mm|m|inches|feet|meters)\b)|(?<=\d)(cm|mm|m|ft|in)\s?[x×]\s?(?=\d)"), lambda found: f"{found[1] or found[2] or ' '} by "),
+    (
+        re.compile(
+            rf"(?<=\d)(\s(?:{_UNIT})?)\s?[x×]\s?(?=\d+(?:\.\d+)?\s?(?:in|ft|cm|mm|m|inches|feet|meters)\b)|(?<=\d)(cm|mm|m|ft|"
+            r"in)\s?[x×]\s?(?=\d)"
+        ),
+        lambda found: f"{found[1] or found[2] or ' '} by ",
+    ),
     (re.compile(r"(?<![\w.])l/100\s?km\b|(?<=\d)\s?[lL]/100\s?km\b"), " liters per hundred kilometers"),
     (re.compile(r"(?<=\d)(\s?(?:ft|feet|foot)\.?\s)(\d+)\s?in\b\.?"), r"\1\2 inches"),
     (re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)(?:in\b\.?(?=\s?[,;)x×]|\s[a-z]|$)|\sin\.(?=\s[a-z]|\s?[,;)]))"), _inches),
     (re.compile(rf"(?<![\w.]){_MINUS}(?P<amount>\d{{2,3}})\s?(?P<scale>[CF])\b(?!['#+])"), _degrees),
     (re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s?A\b(?!['.])"), _amps),
-    (re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)m\b(?=\s(?:people|users|views|followers|subscribers|copies|downloads|viewers|customers|dollars))"), r"\1 million"),
     (
         re.compile(
-            rf"(?<![\w.]){_MINUS}(?P<amount>{NUMBER})(?P<joint>[\s-]?)(?P<unit>{_UNIT})(?:\s?/\s?(?P<rate>{_RATE})(?!\w)|(?P<none>)(?!/[a-zA-Z]*\d))(?![\w²³])"
+            r"(?<![\w.])(\d+(?:\.\d+)?)m\b(?=\s(?:people|users|views|followers|subscribers|copies|downloads|viewers|customers|"
+            r"dollars))"
+        ),
+        r"\1 million",
+    ),
+    (
+        re.compile(
+            rf"(?<![\w.]){_MINUS}(?P<amount>{NUMBER})(?P<joint>[\s-]?)(?P<unit>{_UNIT})(?:\s?/\s?(?P<rate>{_RATE})(?!\w)|"
+            r"(?P<none>)(?!/[a-zA-Z]*\d))(?![\w²³])"
             r"(?<!\d[ -]l)(?<!\d[ -]h)(?<!\d[ -]N)(?:\.(?=\s[a-z\d]))?"
         ),
         _measure,
     ),
-    (re.compile(r"(?<![\w.,$])(?P<amount>\d+(?:\.\d+)?)(?P<short>[Mk]|bn|B(?=\s(?:param|tokens|people|users|views|in\b|of\b|years|dollars|model)))\b(?![-'/])"), _magnitude),
-    (re.compile(r"(?<![\w.,$])(?P<amount>\d+(?:\.\d+)?)(?P<short>K)\b(?!\s(?:TV|video|monitor|resolution|display|screen|run|race|UHD|HDR|camera|footage|streaming|walk|movie|content|quality|OLED|and)\b|[-'])"), _magnitude),
-)  # fmt: skip
+    (
+        re.compile(
+            r"(?<![\w.,$])(?P<amount>\d+(?:\.\d+)?)(?P<short>[Mk]|bn|B(?=\s(?:param|tokens|people|users|views|in\b|of\b|years|"
+            r"dollars|model)))\b(?![-'/])"
+        ),
+        _magnitude,
+    ),
+    (
+        re.compile(
+            r"(?<![\w.,$])(?P<amount>\d+(?:\.\d+)?)(?P<short>K)\b(?!\s(?:TV|video|monitor|resolution|display|screen|run|race|UHD|"
+            r"HDR|camera|footage|streaming|walk|movie|content|quality|OLED|and)\b|[-'])"
+        ),
+        _magnitude,
+    ),
+)
+
+_WORDED_RATE = _any(rate for rate in RATES if len(rate) > 2 or rate in ("hr", "mo", "yr", "wk", "kg", "lb"))
+
+PER: Steps = (
+    (
+        re.compile(rf"(?<=[a-z²³])/(?P<rate>{_WORDED_RATE})\b(?<!day/night)(?<!week/month)(?<!month/year)(?<!day/week)"),
+        _per,
+    ),
+)
 
 STEPS: Steps = (
     *DATES,
+    *DAYS_AND_MONTHS,
     *IDENTIFIERS,
     *TIMES,
     (re.compile(r"\b24/7(?:/365)?\b"), lambda found: "twenty-four seven" + (" three sixty-five" if len(found[0]) > 4 else "")),
@@ -235,7 +294,7 @@ STEPS: Steps = (
     *RANGES,
     (re.compile(r"(?<![\w.,/])(?P<whole>\d+\s)?(?P<above>\d+)[/⁄](?P<below>\d+)(?![\d/.]\d|\d|\w)"), _fraction),
     *MEASURES,
-    (re.compile(rf"(?<=[a-z²³])/(?P<rate>{_any(rate for rate in RATES if len(rate) > 2 or rate in ('hr', 'mo', 'yr', 'wk', 'kg', 'lb'))})\b(?<!day/night)(?<!week/month)(?<!month/year)(?<!day/week)"), _per),
+    *PER,
     (re.compile(r"(?<![\w.])(\d+):(\d+)(?![\d:.])"), r"\1 to \2"),
     (re.compile(r"(?<![\w.])(\d[\d,]*)(?:st|nd|rd|th)\b"), _ordinal),
     (re.compile(rf"(?<![\w.,)])[-−](?={NUMBER})"), "minus "),
@@ -247,10 +306,12 @@ STEPS: Steps = (
     (re.compile(r"(?<=[^\W\d])-?(?=\d)|(?<=\d)(?=[^\W\d])"), " "),
     *YEARS,
     (re.compile(NUMBER), lambda found: cardinal(found[0])),
-)  # fmt: skip
+)
 """In this order: what is more than a number is read before the numbers in it."""
 
 
 def spoken_numbers(text: str) -> str:
     """The text without a digit in it."""
+    if not any(char.isdigit() for char in text):
+        return applied(PER, applied(DAYS_AND_MONTHS, text))
     return applied(STEPS, text)

@@ -286,7 +286,26 @@ TITLES = {
 }  # fmt: skip
 """Before a name. Those of `DOTTED_TITLES` are words too, and need their dot."""
 
-DOTTED_TITLES = {"Col", "Gen", "Maj", "Sen", "Rep", "Pres", "Fr", "Hon", "Ste", "Pt", "Sec", "Det", "Dep", "Amb", "Adm", "Ft", "Rev", "Brig"}
+DOTTED_TITLES = {
+    "Col",
+    "Gen",
+    "Maj",
+    "Sen",
+    "Rep",
+    "Pres",
+    "Fr",
+    "Hon",
+    "Ste",
+    "Pt",
+    "Sec",
+    "Det",
+    "Dep",
+    "Amb",
+    "Adm",
+    "Ft",
+    "Rev",
+    "Brig",
+}
 
 STREETS = {
     "St": "Street", "Dr": "Drive", "Ave": "Avenue", "Av": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane", "Ct": "Court",
@@ -321,7 +340,8 @@ ABBREVIATIONS = {
     "v.": "versus", "e.g.": "for example", "eg.": "for example", "E.g.": "For example", "i.e.": "that is", "ie.": "that is",
     "I.e.": "That is", "etc.": "et cetera", "etc": "et cetera", "et al.": "et al", "cf.": "compare", "viz.": "namely", "ca.": "circa",
     "w/o": "without", "w/": "with", "b/c": "because", "b/w": "between", "c/o": "care of", "a.k.a.": "also known as",
-    "aka": "also known as", "A.K.A.": "also known as", "Fig.": "Figure", "fig.": "figure", "Ave.": "Avenue", "Blvd.": "Boulevard",
+    "aka": "also known as", "a.k.a": "also known as", "A.K.A.": "also known as", "Fig.": "Figure", "fig.": "figure",
+    "Ave.": "Avenue", "Blvd.": "Boulevard",
     "Rd.": "Road", "Ln.": "Lane", "Pkwy.": "Parkway", "Hwy.": "Highway", "Apt.": "Apartment", "apt.": "apartment", "Bldg.": "Building",
     "Mt.": "Mount", "Prof.": "Professor", "Rev.": "Reverend", "Sgt.": "Sergeant", "Capt.": "Captain", "Lt.": "Lieutenant",
     "Mr.": "Mister", "Mrs.": "Missus", "Ms.": "Miz", "Dr.": "Doctor", "appt.": "appointment", "Appt.": "Appointment",
@@ -333,14 +353,34 @@ ABBREVIATIONS = {
     "BTW": "by the way", "e.g": "for example", "i.e": "that is", "N.B.": "nota bene",
 }  # fmt: skip
 
-NO_END = {"Mr.", "Mrs.", "Ms.", "Dr.", "Prof.", "Rev.", "Sgt.", "Capt.", "Lt.", "Gov.", "Sen.", "v.", "vs.", "e.g.", "i.e.", "E.g.", "I.e.", "cf."}
+NO_END = {
+    "Mr.",
+    "Mrs.",
+    "Ms.",
+    "Dr.",
+    "Prof.",
+    "Rev.",
+    "Sgt.",
+    "Capt.",
+    "Lt.",
+    "Gov.",
+    "Sen.",
+    "v.",
+    "vs.",
+    "e.g.",
+    "i.e.",
+    "ca.",
+    "E.g.",
+    "I.e.",
+    "cf.",
+}
 """No sentence ends with these, so their dot is not its end."""
 
 TOP_LEVELS = "com|org|net|io|ai|dev|app|edu|gov|info|me|tv|uk|de|fr|eu|us|ca|jp|ch|nl|es|it|xyz"
 
 ENDINGS = (
     "py|js|ts|jsx|tsx|txt|md|pdf|html|htm|css|json|yaml|yml|csv|zip|png|jpg|jpeg|gif|svg|wav|mp3|mp4|exe|sh|cpp|hpp|rs|go|java|rb|php|sql|xml|"
-    "toml|ini|cfg|conf|log|docx|xlsx|pptx|ipynb|tar|gz|env|lock|so|dll|bat"
+    "toml|ini|cfg|conf|log|docx|xlsx|pptx|ipynb|tar|gz|env|lock|so|dll|bat|whl"
 )
 """Of file names."""
 

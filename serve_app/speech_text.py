@@ -12,6 +12,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from serve_app.core.clauses import ClauseCutter
+from serve_app.speech_identifiers import ANNOUNCED, CLAUSE_BORDER
 from serve_app.speech_markdown import CodeFilter as CodeFilter
 from serve_app.speech_markdown import without_markdown
 from serve_app.speech_maths import FORMULAS, LEFT_OVER, before_markdown
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 LANGUAGES = ("en", "es", "fr", "de", "it", "pt", "hi", "zh", "ja")
 """Languages that a text may be in."""
+
+LONGEST_ANNOUNCEMENT = 60
+"""Characters at the end of a clause that may say what the number is that the next one begins with."""
 
 MOST_PASSES = 6
 """One pass may uncover what the next one reads ("&amp;amp;"); text has two at most, noise may have more."""
@@ -52,10 +56,19 @@ class Wording:
     def __init__(self, language: str = "en") -> None:
         self._code = CodeFilter()
         self._language = language
+        self._announced = ""
+        """The last words of the clause before, where they say what the number is that this one begins with."""
 
     def words(self, clause: str) -> str:
         """Empty when nothing in the clause can be said."""
-        return speakable(self._code.feed(clause), self._language)
+        prose = self._code.feed(clause)
+        if not prose.strip():
+            return ""
+        announced, found = self._announced, ANNOUNCED.search(prose.rstrip()[-LONGEST_ANNOUNCEMENT:])
+        self._announced = found[0] if found else ""
+        if announced and re.match(r"\W*\w*\d", prose):
+            return speakable(f"{announced} {CLAUSE_BORDER}{prose.lstrip()}", self._language).partition(CLAUSE_BORDER)[2].strip()
+        return speakable(prose, self._language)
 
 
 def clauses_in_words(text: str, language: str = "en") -> Iterator[str]:

@@ -12,11 +12,13 @@ from serve_app.speech_tables import (
     ENDINGS,
     NO_END,
     NUMBERED,
+    RATES,
     SIGNS,
     STATES,
     STREETS,
     TITLES,
     TOP_LEVELS,
+    UNITS,
 )
 
 
@@ -74,7 +76,10 @@ def _numbered(found: re.Match[str]) -> str:
 
 
 _NAME_BEFORE = re.compile(r"(?:[A-Z][\w'’-]*|\d+(?:st|nd|rd|th))\s$")
-_ADDRESS_BEFORE = re.compile(r"(?:\d+[A-Z]?\s(?:[NSEW]\.?W?\s)?|\b(?:on|onto|at|down|along|of|off|to|from|near|and|cross|up|toward|towards|turn|take|follow)\s(?:the\s)?)(?:[A-Z0-9][\w'’.-]*\s){1,4}$")
+_ADDRESS_BEFORE = re.compile(
+    r"(?:\d+[A-Z]?\s(?:[NSEW]\.?W?\s)?|\b(?:on|onto|at|down|along|of|off|to|from|near|and|cross|up|toward|towards|turn|take|"
+    r"follow)\s(?:the\s)?)(?:[A-Z0-9][\w'’.-]*\s){1,4}$"
+)
 
 
 def _street_or_title(found: re.Match[str]) -> str:
@@ -91,7 +96,16 @@ def _street_or_title(found: re.Match[str]) -> str:
     return found[0]
 
 
-_DIRECTIONS = {"N": "North", "S": "South", "E": "East", "W": "West", "NE": "Northeast", "NW": "Northwest", "SE": "Southeast", "SW": "Southwest"}
+_DIRECTIONS = {
+    "N": "North",
+    "S": "South",
+    "E": "East",
+    "W": "West",
+    "NE": "Northeast",
+    "NW": "Northwest",
+    "SE": "Southeast",
+    "SW": "Southwest",
+}
 
 
 def _direction(found: re.Match[str]) -> str:
@@ -113,7 +127,8 @@ _NUMERAL = r"(?=[IVXLCDM])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I
 _PARTS = (
     "World Wars?|Chapters?|Parts?|Acts?|Scenes?|Sections?|Volumes?|Vol\\.|Books?|Types?|Phases?|Stages?|Levels?|Episodes?|Super Bowl|Rocky|"
     "Apollo|Titles?|Articles?|Class(?:es)?|Grade|Schedules?|Tables?|Appendix|Annex|Tier|Category|Figure|Form|Division|Round|Group|Vatican|"
-    "Final Fantasy|Rule|Amendment|Canto|Number|Unit|Act|Saturn|Quadrant|Factor|Step|Mark|Generation|Zone|Area|Option|Version|Series|Case|Opus"
+    "Final Fantasy|Rule|Amendment|Canto|Number|Unit|Act|Saturn|Quadrant|Factor|Step|Mark|Generation|Zone|Area|Option|"
+    "Version|Series|Case|Opus"
 )
 _SURE_PARTS = re.compile(r"World War|Super Bowl|Rocky|Apollo|Vatican|Final Fantasy")
 _GIVEN = (
@@ -125,13 +140,47 @@ _GIVEN = (
     "Victor Emmanuel|Emmanuel|Joseph|Franz Joseph|Rudolf|Maximilian|Matthias|Stephen|Sigismund|Stanislaw|Augustus|Pedro|Manuel|Afonso|"
     "Rama|Naruhito|Harold|Stephen|Davis Love|Love|Howell|Harry|Samuel|Martin|Walter|Arthur|Ernest|Daniel|Andrew|Anthony|Cornelius|Sancho"
 )
-_TITLED = r"(?:King|Queen|Pope|Prince|Princess|Emperor|Empress|Tsar|Czar|Sultan|Kaiser|Duke|Pharaoh|Shah|Sir)\s[A-Z][a-z]+(?:\s[A-Z][a-z]+)?"
-_LETTERS_ONLY = re.compile(r"\b(?:Malcolm|Generation|Gen|Vitamin|Plan|Brand|Mister|Mr|Agent|Professor|SpaceX|Planet|Factor|Type|Grade|Hepatitis|Appendix|Exhibit)$")
-_NO_NUMERAL = {"DC", "CD", "MD", "MC", "DM", "CV", "MM", "CC", "LCD", "DI", "MI", "DIM", "MIX", "MILD", "XL", "XXL", "C", "D", "L", "M", "LL", "XC", "CIV", "LI", "CM", "MV", "DV"}
+_TITLED = (
+    r"(?:King|Queen|Pope|Prince|Princess|Emperor|Empress|Tsar|Czar|Sultan|Kaiser|Duke|Pharaoh|Shah|Sir)\s[A-Z][a-z]+(?:\s[A-Z][a-z]+)?"
+)
+_LETTERS_ONLY = re.compile(
+    r"\b(?:Malcolm|Generation|Gen|Vitamin|Plan|Brand|Mister|Mr|Agent|Professor|SpaceX|Planet|Factor|Type|Grade|Hepatitis|Appendix|Exhibit)$"
+)
+_NO_NUMERAL = {
+    "DC",
+    "CD",
+    "MD",
+    "MC",
+    "DM",
+    "CV",
+    "MM",
+    "CC",
+    "LCD",
+    "DI",
+    "MI",
+    "DIM",
+    "MIX",
+    "MILD",
+    "XL",
+    "XXL",
+    "C",
+    "D",
+    "L",
+    "M",
+    "LL",
+    "XC",
+    "CIV",
+    "LI",
+    "CM",
+    "MV",
+    "DV",
+}
 _VERB_AFTER = re.compile(
     r"\s(?!(?:is|was|has|had|of|and|or|in|to|will|by|with|from|on|at|for|ended|began|started|begins|ends|deals|describes|covers|diabetes|"
-    r"error|errors|trials?|survivors?|hypersensitivity|drugs?|device|devices|memorial|veterans?|hero|came|took|saw|killed|brought|changed|broke|"
-    r"lasted|clinical|cancer|fun|site|football|team|school|offense|felony|substances?|through|ruled|reigned|died|married|became|wrote said)\b)[a-z]"
+    r"error|errors|trials?|survivors?|hypersensitivity|drugs?|device|devices|memorial|veterans?|hero|came|took|saw|killed|"
+    r"brought|changed|broke|"
+    r"lasted|clinical|cancer|fun|site|football|team|school|offense|felony|substances?|through|ruled|reigned|died|married|"
+    r"became|wrote said)\b)[a-z]"
 )
 
 
@@ -147,17 +196,29 @@ def _is_pronoun(found: re.Match[str], numeral: str, name: str) -> bool:
         return False
     if re.match(r"['’](?:m|ve|d|ll)\b", after):
         return True
-    determined = re.search(r"\b(?:the|a|an|this|that|every|each|any|which|what|same|only|first|last|my)\s$", found.string[: found.start()], re.IGNORECASE)
-    speaking = re.match(r"\s(?:am|was|have|had|do|did|think|read|want|like|love|need|know|mean|saw|see|wrote|chose|use|used|will|would|can|could|got|made|found|bought|said)\b", after)
+    determined = re.search(
+        r"\b(?:the|a|an|this|that|every|each|any|which|what|same|only|first|last|my)\s$", found.string[: found.start()], re.IGNORECASE
+    )
+    speaking = re.match(
+        r"\s(?:am|was|have|had|do|did|think|read|want|like|love|need|know|mean|saw|see|wrote|chose|use|used|will|would|can|"
+        r"could|got|made|found|bought|said)\b",
+        after,
+    )
     if _SURE_PARTS.match(name):
         return False
-    return bool((determined and _VERB_AFTER.match(after)) or (speaking and (determined or not re.match(r"\s(?:was|had|will|saw)\b", after))))
+    return bool(
+        (determined and _VERB_AFTER.match(after)) or (speaking and (determined or not re.match(r"\s(?:was|had|will|saw)\b", after)))
+    )
 
 
 def _part(found: re.Match[str]) -> str:
     name, numerals = found[1], found[2]
     first = re.match(r"[IVXLCDM]+", numerals)
-    if not first or _is_pronoun(found, numerals, name) or any(each in {"C", "D", "L", "M", "CD", "DC"} for each in re.findall(r"[IVXLCDM]+", numerals)):
+    if (
+        not first
+        or _is_pronoun(found, numerals, name)
+        or any(each in {"C", "D", "L", "M", "CD", "DC"} for each in re.findall(r"[IVXLCDM]+", numerals))
+    ):
         return found[0]
     said = re.sub(r"[IVXLCDM]+", lambda each: cardinal(str(_roman(each[0]))), re.sub(r" ?[-–] ?", " to ", numerals))
     return f"{name} {said}"
@@ -199,6 +260,7 @@ def _camel(found: re.Match[str]) -> str:
 _PUNCTUATED = _any(ABBREVIATIONS)
 
 ADDRESSES: Steps = (
+    (re.compile(r"<\s?([a-zA-Z][a-zA-Z+]*:[^<>\s]+|[\w.+-]+@[\w.-]+)\s?>"), r"\1"),
     (re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://([\w.-]+)(?:[/:?#][^\s<>\"')\]]*)?"), _host),
     (re.compile(r"\b([\w.+-]+)@([\w-]+(?:\.[\w-]+)+)"), _mail),
     (re.compile(rf"\b((?:[a-zA-Z0-9][\w-]*\.)+(?:{TOP_LEVELS}))(?:/[^\s<>\"')\]]*)?(?![\w.-]*\w)"), _host),
@@ -208,11 +270,11 @@ ADDRESSES: Steps = (
 CODE: Steps = (
     (re.compile(r"\b([A-Z]):\\([\w\\.-]*)"), _backslashes),
     (re.compile(r"(?<![\w/.<:)])(?:~|\.{1,2})?/(?:[\w.@-]+/)*[\w.@-]*\w/?\.?(?!\w)"), _path),
-    (re.compile(rf"\b[\w-]+(?:/[\w.-]+)*/[\w.-]+\.(?:{ENDINGS})\b"), _path),
+    (re.compile(rf"\b[\w-]+(?:/[\w.-]+)*/[\w.-]+\.(?:{ENDINGS}|[a-z]\w?)\b|\b[\w-]+(?:/[\w.-]+)+/[\w-]+\.[a-z]\w{{0,4}}\b"), _path),
     (re.compile(r"\b(?:src|lib|usr|etc|bin|var|tmp|home|docs|tests?|node_modules|app)/[\w./-]*\w"), _path),
     (re.compile(rf"\b[a-zA-Z][\w-]*\.(?:{ENDINGS})\b(?:\.(?:{ENDINGS})\b)?"), _dotted),
-    (re.compile(r"(?<![\w.])[a-z_]\w*(?:\.[a-z_]\w*){2,}(?:\(\))?(?![\w.])|(?<![\w.])[a-z_]\w+\.[a-z_]\w*(?=\()"), _dotted),
-    (re.compile(r"(?<![\w.])\.(?=NET\b|[a-z]{2,5}\b)"), "dot "),
+    (re.compile(r"(?<![\w.])[a-z_]\w+(?:\.[a-z_]\w*){2,}(?:\(\))?(?![\w.])|(?<![\w.])[a-z_]\w+\.[a-z_]\w*(?=\()"), _dotted),
+    (re.compile(r"(?:(?<=ASP)|(?<![\w.]))\.(?=NET\b|[a-z]{2,12}\b)"), " dot "),
     (re.compile(r"(?<!\w)([A-GJQX])#(?!\w)"), r"\1 sharp"),
     (re.compile(r"(?<=[A-Ga-z])\+\+"), " plus plus"),
     (re.compile(r"(?<=\w)--(?=\W|$)(?<=i--)"), " minus minus"),
@@ -222,33 +284,67 @@ CODE: Steps = (
 )
 
 WORDS: Steps = (
-    (re.compile(r"(?<!\w)(N|S|E|W|NE|NW|SE|SW|N\.[EW]|S\.[EW])\.(?=\s(?:[A-Z][a-z]|\d+(?:st|nd|rd|th)))(?<=\d\s\w\.)|(?<=\d\s)([NSEW])\b(?=\s[A-Z][a-z])"), lambda found: _DIRECTIONS[(found[1] or found[2]).replace(".", "")]),
+    (
+        re.compile(
+            r"(?<!\w)(N|S|E|W|NE|NW|SE|SW|N\.[EW]|S\.[EW])\.(?=\s(?:[A-Z][a-z]|\d+(?:st|nd|rd|th)))(?<=\d\s\w\.)|"
+            r"(?<=\d\s)([NSEW])\b(?=\s[A-Z][a-z])"
+        ),
+        lambda found: _DIRECTIONS[(found[1] or found[2]).replace(".", "")],
+    ),
     (re.compile(r"\b([Ee]st)\.?\s(?=(?:1[5-9]|20)\d\d\b)"), _established),
     (re.compile(rf"(?<![\w.])({_any(NUMBERED)})\.\s?(?=#?\d)(?<!\bp\.m\. )"), _numbered),
     (re.compile(r"(?<![\w.])(Apt|Ste|Bldg|Rm|Unit)\b\.?\s(?=#?[A-Z]?\d|[A-Z]\b)"), lambda found: NUMBERED.get(found[1], found[1]) + " "),
     (re.compile(r"(?<!\w)#(?=\d)|№\s?(?=\d)"), "number "),
     (re.compile(rf"(?<![\w.])({_any({*STREETS, *TITLES})})(?:\.(?=\W|$)|\b(?=[\s,]|$))"), _street_or_title),
-    (re.compile(rf"(?<![\w.])({_PUNCTUATED})(?!\w)"), _abbreviation),
+    (re.compile(rf"(?<![\w./\\-])(?<!\d[ -])(?<!slash )(?<!\d)({_PUNCTUATED})(?!\w)"), _abbreviation),
     (re.compile(r"(?<![\w.])(?:[A-Z]\.){2,}"), _initials),
     (re.compile(r"(?<![\w.])([A-Z])\.(?=\s[A-Z][\w.])(?<!I\.)(?<!\d [A-Z]\.)"), r"\1"),
     (re.compile(r"(?<=\w)'s(?=\s)"), "'s"),
-    (re.compile(rf"(?<=[a-z],\s)(?<!\bOh, )({_any(set(STATES) - {'OK', 'HI'})})\b(?:\s(\d{{5}}(?:-\d{{4}})?)\b|(?=[,.;:!?)]|\s?$|\s(?:and|to|on|in|is|was|for|at)\b))"), _state),
-    (re.compile(rf"\b({_PARTS}) ({_NUMERAL}(?:(?:, (?:and )?| and | or | to | of | & |[-–])(?=[IVXLCDM]+\b){_NUMERAL})*)\b(?![.'’]\w|-\w)"), _part),
+    (
+        re.compile(
+            rf"(?<=[a-z],\s)(?<!\bOh, )({_any(set(STATES) - {'OK', 'HI'})})\b(?:\s(\d{{5}}(?:-\d{{4}})?)\b|(?=[,.;:!?)]|\s?$|"
+            r"\s(?:and|to|on|in|is|was|for|at)\b))"
+        ),
+        _state,
+    ),
+    (
+        re.compile(
+            rf"\b({_PARTS}) ({_NUMERAL}(?:(?:, (?:and )?| and | or | to | of | & |[-–])(?=[IVXLCDM]+\b){_NUMERAL})*)\b(?![.'’]\w|"
+            r"-\w)"
+        ),
+        _part,
+    ),
     (re.compile(rf"\b({_TITLED}) ({_NUMERAL})\b(?!['’](?:m|ve|d|ll)\b)"), _ruler),
     (re.compile(rf"\b((?:{_GIVEN})(?:\s(?:[A-Z]\.?|[A-Z][a-z]+))?) ((?=[IVX]{{2}}|V\b|X\b)[IVX]+)\b(?<!\bJohn V)"), _ruler),
-    (re.compile(r"\b([A-Z][\w'’]+|OS|[A-Z]{2,}) ((?=[IVX]{2}|[VX]+\b)[IVX]{2,6})\b(?!['’]\w|-\w)"), _after_name),
+    (re.compile(r"\b([A-Z][\w'’]+|OS|[A-Z]{2,}) ((?=[IVX]{2}|V\b)[IVX]{1,6})\b(?!['’]\w|-\w)"), _after_name),
     (re.compile(r"\b([IVX]+)(?:th)? (centur(?:y|ies))\b"), _century),
-    (re.compile(r"\bIT\b(?!['’]|\s(?:IS|WAS)\b)|(?<=\b[Tt]he )WHO\b|\bWHO(?=['’]s|\s(?:guidelines|report|director|official))"), _letters_of_word),
-)  # fmt: skip
+    (
+        re.compile(
+            r"\bIT\b(?!['’]|\s(?:IS|WAS)\b)|(?<=\b[Tt]he )WHO\b|\bWHO(?=['’]s|\s(?:guidelines|report|director|"
+            r"official))"
+        ),
+        _letters_of_word,
+    ),
+)
 """While the numbers are still digits."""
 
 _EITHER_LETTER = r"(?<![A-Za-z])(?:[A-Z]|[A-Z]{2,}s?)"
 
 SIGNS_LEFT: Steps = (
     (re.compile(r"(?<=[a-z])/or\b"), " or"),
+    (re.compile(r"\b([Ss])/he\b"), r"\1he"),
+    (re.compile(r"\b(km|mi|m)/(h|s)\b"), lambda found: f"{UNITS[found[1]][1]} per {RATES[found[2]]}"),
     (re.compile(r"\b([A-Z]{1,6})/([A-Z]{1,6})(?:/([A-Z]{1,6}))?\b"), lambda found: " ".join(part for part in found.groups() if part)),
-    (re.compile(r"(?<=\w)\s?/\s?(?=\w)"), " or "),
-    (re.compile(r"(?:^|(?<=[\s(\"]))(?:<|&lt;)\s?(?=(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twel|thir|fif|twen|for|a\b|minus))"), " less than "),
+    (re.compile(r"(?<=\w)/(?=\w)|(?<=\w)\s/\s(?=\w)"), " or "),
+    (re.compile(r"/"), " "),
+    (re.compile(r"={3,}"), " "),
+    (
+        re.compile(
+            r"(?:^|(?<=[\s(\"]))(?:<|&lt;)\s?(?=(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twel|thir|fif|twen|"
+            r"for|a\b|minus))"
+        ),
+        " less than ",
+    ),
     (re.compile(r"(?:^|(?<=[(\"]))>\s?(?=\w)"), " more than "),
     (re.compile(_any(SIGNS)), lambda found: f" {SIGNS[found[0]]} "),
 )

@@ -18,11 +18,11 @@ Read = Callable[[str], str]
 
 
 def ours(language: str) -> Read:
-    from serve_app.speech_text import prepare, speakable
+    from serve_app.speech_text import clauses_in_words, prepare, speakable
 
     prepare()
     speakable("1", language)
-    return lambda text: speakable(text, language)
+    return lambda text: " ".join(clauses_in_words(text, language))
 
 
 def nemo(language: str) -> Read:

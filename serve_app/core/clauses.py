@@ -28,12 +28,12 @@ _PHRASE = re.compile(
 _OPEN = re.compile(r"[*_`\"“(\[]")
 """What may hold together words on both sides of a phrase's border."""
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:Mr|Mrs|Ms|Mx|Messrs|Dr|Prof|St|Mt|Ft|Jr|Sr|Sgt|Capt|Cpl|Pvt|Lt|Col|Maj|Gen|Adm|Cmdr|Gov|Sen|Rep|Pres|Rev|Hon|Fr|Supt|"
+    r"(?:\b(?:Mr|Mrs|Ms|Mx|Messrs|Msgr|Dr|Prof|St|Mt|Ft|Jr|Sr|Sgt|Capt|Cpt|Cpl|Pvt|Lt|Col|Maj|Gen|Adm|Cmdr|Gov|Sen|Rep|Pres|Rev|Hon|Fr|Supt|"
     r"vs|etc|approx|dept|est|cf|viz|et al|Inc|Ltd|Co|Corp|Bros|Ave|Blvd|Rd|Ln|Hwy|e\.g|i\.e|a\.m|p\.m|U\.S|U\.K)|(?:^|[\s.])[A-Za-z]|"
     r"(?:^|\n)[\s#>*_+-]*\d{1,3})\.\Z"
 )
 _BEFORE_NUMBER = re.compile(
-    r"\b(?:[Nn]os?|[Ff]igs?|[Cc]h|[Cc]hap|[Ss]ect?|[Vv]ols?|[Aa]rts?|[Aa]pp|[Aa]pt|[Ss]te|[Rr]m|[Ee]q|[Rr]ef|[Tt]el|[Ee]xt|[Pp]t|pp|Op|[Vv]er|"
+    r"\b(?:[Nn]os?|[Ff]igs?|[Cc]h|[Cc]hap|[Ss]ect?|[Vv]ols?|[Aa]rts?|[Aa]pp|[Aa]pt|[Ss]te|[Rr]m|[Ee]q|[Rr]ef|[Tt]el|[Ee]xt|[Pp]t|pp|Op|[Vv]er|Rs|ca|"
     r"Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Mon|Tues?|Wed|Thu|Thurs?|Fri|Sat|Sun)\.\Z"
 )
 """Abbreviations where a number follows; else words that end a sentence ("No.", "They sat.")."""
