@@ -108,6 +108,7 @@ def application(
     with_any = [Middleware(KeyCheck, front.door.access, front.door.sink, ephemeral=True)]
     table = [
         Route("/healthz", _healthy),
+        Route("/health", _health),
         Route("/readyz", ready),
         Route("/debug/sessions", sessions, middleware=keyed),
         WebSocketRoute("/v1/realtime", front.realtime, middleware=keyed),
@@ -163,4 +164,9 @@ def _before_all(front: Front) -> list[Middleware]:
 
 async def _healthy(_: Request) -> Response:
     return PlainTextResponse("ok\n")
+
+
+async def _health(_: Request) -> Response:
+    """By these two letters bridges know a server that lists models and voices as speaches does."""
+    return PlainTextResponse("OK")
 

@@ -95,8 +95,9 @@ class Gateway:
         session, life = settings.session, Life(self._keeper, leaving=self._leaving)
         limits = session.max_s, session.lead_s, session.kept_audio_bytes, session.unsent_bytes, session.stalled_s, session.barge_in_s
         seams: dict[str, Any] = {"watch": self._watch, "no_ear": self._no_ear, "warms": lambda: warming_helps(settings.llm)}
+        mine = served(settings, self._text_to_speech.voices, self._speech_to_text.languages, self._text_to_speech.languages)
         return SessionOptions(
-            served(settings, self._text_to_speech.voices), *limits, echo=cancellers() if session.echo else None, life=life, **seams
+            mine, *limits, echo=cancellers() if session.echo else None, life=life, **seams
         )
 
     def _no_ear(self) -> None:
@@ -106,7 +107,10 @@ class Gateway:
         return Watchers(SessionFigures(self._sink), SessionLog(session_id, self._settings.logs.transcripts))
 
 
-def served(settings: Settings, voices: tuple[str, ...]) -> Served:
+def served(
+    settings: Settings, voices: tuple[str, ...], heard: tuple[str, ...] | None = None, spoken: tuple[str, ...] | None = None
+) -> Served:
+    """`heard`, `spoken`: the languages of the engines."""
     return Served(
         model=settings.llm.model or settings.llm.engine,
         transcription_model=settings.stt.engine,
@@ -114,6 +118,8 @@ def served(settings: Settings, voices: tuple[str, ...]) -> Served:
         voices=voices,
         instructions=settings.llm.instructions,
         speed=settings.tts.speed,
+        heard_languages=heard,
+        spoken_languages=spoken,
     )
 
 

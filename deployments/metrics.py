@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from serve_app.engines import Due, Hints, Hypothesis, Recogniser
+from serve_app.engines import Due, Hints, Hypothesis, Recogniser, known_languages
 from serve_app.measures import STEP_SECONDS, STREAMS_IN_STEP, Kind, Measure, Sink
 
 PERIOD_S = 1.0
@@ -74,6 +74,10 @@ class CountedRecogniser:
         self._recogniser = recogniser
         self._sink = sink
         self.step_samples = recogniser.step_samples
+
+    @property
+    def languages(self) -> tuple[str, ...] | None:
+        return known_languages(self._recogniser)
 
     async def warm(self) -> None:
         await self._recogniser.warm()

@@ -109,9 +109,10 @@ class RemoteSpeechToText:
         self._stream = handle.options(stream=True, _by_reference=False)
         self._anywhere = elsewhere(handle).options(stream=True, _by_reference=False)
         self._warm_s = warm_s
+        self.languages: tuple[str, ...] | None = None
 
     async def warm(self) -> None:
-        await answer(self._handle.ready.remote(), self._warm_s)
+        self.languages = await answer(self._handle.ready.remote(), self._warm_s)
 
     async def open(self, session_id: str) -> Ear:
         """On this node, or where there is room: Serve looks at calls, not at sessions, and may choose a full replica more than once."""
@@ -149,6 +150,7 @@ class RemoteLanguageModel:
 class RemoteTextToSpeech:
     sample_rate: int
     voices: tuple[str, ...]
+    languages: tuple[str, ...] | None
 
     def __init__(self, handle: "DeploymentHandle[Any]", warm_s: float) -> None:
         self._handle = handle.options(_by_reference=False)
@@ -156,8 +158,8 @@ class RemoteTextToSpeech:
         self._warm_s = warm_s
 
     async def warm(self) -> None:
-        """Learns the engine's rate and voices: before it there are none."""
-        self.sample_rate, self.voices = await answer(self._handle.ready.remote(), self._warm_s)
+        """Learns the engine's rate, voices and languages: before it there are none."""
+        self.sample_rate, self.voices, self.languages = await answer(self._handle.ready.remote(), self._warm_s)
         await self._lines.open()
 
     def speak(self, speech: Speech) -> AsyncIterator[Sound]:

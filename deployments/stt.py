@@ -21,7 +21,7 @@ from deployments.sockets import Place
 from patches.serve_drain import on_shutdown
 from serve_app.ears import Limits
 from serve_app.engine_settings import SpeechToTextSettings
-from serve_app.engines import Hints, Recogniser
+from serve_app.engines import Hints, Recogniser, known_languages
 from serve_app.listening_apart import Transcriber, speech_to_text
 from serve_app.logs import LogSettings
 from serve_app.measures import CALLS, LEASES, OF_SPEECH_TO_TEXT, PLANNED, Sink
@@ -72,8 +72,9 @@ class SpeechToText:
         finally:
             await held.aclose()
 
-    async def ready(self) -> bool:
-        return True
+    async def ready(self) -> tuple[str, ...] | None:
+        """The languages that the engine knows; None where it does not say."""
+        return known_languages(self._engine)
 
     async def counts(self) -> dict[str, int]:
         """Live sessions and utterances, for the check that none is left behind."""

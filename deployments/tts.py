@@ -14,6 +14,7 @@ from deployments.observed import observed
 from deployments.proof import speaks
 from deployments.settled import settle
 from serve_app.engine_settings import TextToSpeechSettings
+from serve_app.engines import known_languages
 from serve_app.logs import LogSettings
 from serve_app.measures import CALLS, OF_TEXT_TO_SPEECH, PLANNED
 from serve_app.settings import DEFAULT_LOGS, DEFAULT_MEMORY, MemorySettings
@@ -43,9 +44,9 @@ class TextToSpeech:
         """Asked by Serve, which does not see the calls."""
         return {"calls": self._served.calls.mean()}
 
-    async def ready(self) -> tuple[int, tuple[str, ...]]:
-        """The engine's sample rate and voices."""
-        return self._engine.sample_rate, self._engine.voices
+    async def ready(self) -> tuple[int, tuple[str, ...], tuple[str, ...] | None]:
+        """The engine's sample rate, voices and languages, None where it does not say which those are."""
+        return self._engine.sample_rate, self._engine.voices, known_languages(self._engine)
 
     async def memory(self) -> State:
         """How this replica's node is."""

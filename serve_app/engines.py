@@ -208,6 +208,13 @@ class Recogniser(Engine, Protocol):
         """One step for all of them; an answer for each in its place. An exception concerns that stream alone."""
 
 
+def known_languages(engine: object) -> tuple[str, ...] | None:
+    """Primary tags (`en`) of the languages that speech-to-text hears or text-to-speech speaks, once it is warmed: the attribute `languages`
+    of its engine. None: the engine does not know, and is asked for any."""
+    languages: tuple[str, ...] | None = getattr(engine, "languages", None)
+    return languages
+
+
 # --- language model ---------------------------------------------------------------------------------------------------------------------
 
 

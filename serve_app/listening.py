@@ -20,7 +20,7 @@ import numpy as np
 from serve_app.audio import NO_PCM
 from serve_app.ears import Limits as Limits
 from serve_app.ears import SessionEar, Utterance
-from serve_app.engines import Due, Recogniser
+from serve_app.engines import Due, Recogniser, known_languages
 from serve_app.errors import EngineBusy
 from serve_app.stepping import Task, step_all
 
@@ -56,6 +56,10 @@ class Listening:
         """Until nothing is due or under way."""
         if self._scheduler is not None:
             await asyncio.shield(self._scheduler)
+
+    @property
+    def languages(self) -> tuple[str, ...] | None:
+        return known_languages(self._recogniser)
 
     async def warm(self) -> None:
         await self._recogniser.warm()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from serve_app.ears import Limits, SessionEar, Utterance
-from serve_app.engines import Engine, Hints, Hypothesis, Pcm, Recogniser
+from serve_app.engines import Engine, Hints, Hypothesis, Pcm, Recogniser, known_languages
 from serve_app.errors import EngineBusy, SparkvoxError
 from serve_app.listening import Listening
 from serve_app.work import Work
@@ -59,6 +59,10 @@ class ListeningApart:
     def utterances(self) -> int:
         """Open ones: begun, and neither answered nor dropped."""
         return sum(len(ear.open) for ear in self._ears)
+
+    @property
+    def languages(self) -> tuple[str, ...] | None:
+        return known_languages(self._transcriber)
 
     async def warm(self) -> None:
         await self._transcriber.warm()

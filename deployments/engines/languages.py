@@ -3,11 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from serve_app.engines import Hints
-
-
-def primary(tag: str) -> str:
-    """`en` of `en-US`."""
-    return tag.replace("_", "-").partition("-")[0].lower()
+from serve_app.languages import primary
 
 
 def told(hints: Hints, default: str, known: Collection[str]) -> str | None:

@@ -40,6 +40,8 @@ class Moonshine:
         self._model: MoonshineModel | None = None
         self._pieces = ByPieces(self._hear, LONGEST_S)
 
+    languages = ("en",)
+
     async def warm(self) -> None:
         if self._model is None:
             self._model = await asyncio.to_thread(lambda: MoonshineModel(models.ensure(self._artifact), self._threads))

@@ -65,6 +65,10 @@ class Qwen3Asr:
             raise SettingsError(f"longest_s is {self.longest_s:g}, but {kind} has 1 to {most:g} s")
         self.step_samples = int(self.partial_s * HEARING_RATE)
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return tuple(qwen3_prompt.LANGUAGES)
+
     async def warm(self) -> None:
         if self._writer is None:
             self._writer = await asyncio.to_thread(self._load)

@@ -15,8 +15,8 @@ a sentence here.
 import re
 from collections.abc import Sequence
 
-from deployments.engines.languages import primary
 from serve_app.engines import Hints
+from serve_app.languages import primary
 
 LANGUAGES = {
     "ar": "Arabic", "yue": "Cantonese", "zh": "Chinese", "cs": "Czech", "da": "Danish", "nl": "Dutch", "en": "English", "fil": "Filipino",

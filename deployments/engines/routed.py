@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deployments.engines.languages import primary
 from serve_app.audio import NO_PCM
-from serve_app.engines import Due, Hypothesis
+from serve_app.engines import Due, Hypothesis, known_languages
 from serve_app.errors import EngineFailed, SparkvoxError
+from serve_app.languages import primary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,6 +49,12 @@ class RoutedRecogniser:
         self._routes = {primary(tag): engine for tag, engine in routes.items()}
         self._engines = list(dict.fromkeys([default, *routes.values()]))
         self.step_samples = min((engine.step_samples for engine in self._engines if engine.step_samples), default=0)
+
+    @property
+    def languages(self) -> tuple[str, ...] | None:
+        """Of the default engine, and of the routes: None where the first knows of none."""
+        default = known_languages(self._default)
+        return None if default is None else tuple(dict.fromkeys((*default, *self._routes)))
 
     async def warm(self) -> None:
         for engine in self._engines:

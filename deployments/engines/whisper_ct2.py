@@ -59,6 +59,10 @@ class WhisperCt2:
         self.step_samples = int(self.partial_s * HEARING_RATE)
         self._pieces = ByPieces(self._hear, LONGEST_S)
 
+    @property
+    def languages(self) -> tuple[str, ...] | None:
+        return None if self._model is None else tuple(self._model.supported_languages)
+
     async def warm(self) -> None:
         if self._model is None:
             self._model = await asyncio.to_thread(self._load)

@@ -55,6 +55,10 @@ class WhisperTorch:
         self.step_samples = int(self.partial_s * HEARING_RATE)
         self._pieces = ByPieces(self._hear, LONGEST_S)
 
+    @property
+    def languages(self) -> tuple[str, ...] | None:
+        return None if self._decoder is None else tuple(self._decoder.languages) or ("en",)
+
     async def warm(self) -> None:
         if self._decoder is None:
             self._decoder = await asyncio.to_thread(self._load)

@@ -5,20 +5,29 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serve_app.engines import Pcm, TextToSpeech
+from serve_app.engines import Pcm, TextToSpeech, known_languages
 from serve_app.errors import UnknownVoice
 from serve_app.http.encoders import MEDIA_TYPES, RATE, Form, encoder
+from serve_app.http.errors import ApiError
 from serve_app.http.exchange import event_stream, json_of, streamed
+from serve_app.languages import UnknownLanguage, known
 from serve_app.realtime.session_object import Served
-from serve_app.realtime.voices import served_voice
+from serve_app.realtime.voices import VOICES, served_voice
 from serve_app.speaking import spoken
 
 MAX_INPUT = 4096
 """Characters (platform.openai.com/docs/api-reference/audio/createSpeech)."""
+
+
+OWN_VOICE = ("", "default")
+"""Who asks for the server's own."""
+KOKORO_LETTERS = {
+    "a": "en-US", "b": "en-GB", "e": "es", "f": "fr", "h": "hi", "i": "it", "j": "ja", "p": "pt-BR", "z": "zh",
+}  # fmt: skip
 
 
 class VoiceId(BaseModel):
@@ -34,6 +43,8 @@ class SpeechRequest(BaseModel):
     speed: float | None = Field(None, ge=0.25, le=4.0)
     """None: the server's own."""
     stream_format: Literal["audio", "sse"] = "audio"
+    language: str | None = Field(None, validation_alias=AliasChoices("language", "lang_code"))
+    """Of the text, for clients that say so: one that the voices do not speak is refused. OpenAI's API has no such field."""
 
     @property
     def voice_name(self) -> str:
@@ -42,6 +53,7 @@ class SpeechRequest(BaseModel):
 
 async def answer(request: Request, engine: TextToSpeech, served: Served) -> Response:
     asked = await json_of(request, SpeechRequest)
+    _check_language(asked.language, known_languages(engine))
     voice, speed = _voice(asked.voice_name, served), asked.speed or served.speed
     chunks = _encoded(spoken(asked.input, voice, speed, engine, RATE), asked.response_format)
     if asked.stream_format == "sse":
@@ -49,11 +61,21 @@ async def answer(request: Request, engine: TextToSpeech, served: Served) -> Resp
     return await streamed(request, chunks, MEDIA_TYPES[asked.response_format])
 
 
+def _check_language(language: str | None, spoken: tuple[str, ...] | None) -> None:
+    """Raises `ApiError`. Kokoro's clients may give its letter: `a` and `b` are English."""
+    try:
+        known(KOKORO_LETTERS.get(language or "", language), spoken, "text-to-speech engine")
+    except UnknownLanguage as unknown:
+        raise ApiError(400, f"Invalid value for 'language': {unknown}.", "unsupported_language", "language") from unknown
+
+
 def _voice(asked: str, served: Served) -> str:
-    """One name alone may be another vendor's; a mixture is our own syntax, so an unknown part of it is a mistake. Raises `UnknownVoice`."""
+    """One of OpenAI's names has a voice that stands for it; any other that is not served is a mistake. Nothing tells the client which voice
+    spoke, as a session does. Raises `UnknownVoice`."""
     unknown = [part for part in asked.split("+") if part not in served.voices]
-    if "+" in asked and unknown:
-        raise UnknownVoice(f"there is no voice {unknown[0]!r} to mix; /v1/audio/voices lists those that there are")
+    if unknown and asked not in (*OWN_VOICE, *VOICES):
+        listed = ", ".join(served.voices)
+        raise UnknownVoice(f"there is no voice {unknown[0][:100]!r}; there are {listed}, and the names of OpenAI's")
     return served_voice(asked, served.voices, served.voice)
 
 

@@ -11,13 +11,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from serve_app.core.language import Hints
-from serve_app.engines import HEARING_RATE, Engines
+from serve_app.engines import HEARING_RATE, Engines, known_languages
 from serve_app.http import captions
 from serve_app.http.decoding import decoded
 from serve_app.http.errors import ApiError
 from serve_app.http.exchange import event_stream, unless_gone
 from serve_app.http.transcribing import Transcript, Transcription
 from serve_app.http.upload import form_of
+from serve_app.languages import UnknownLanguage, known
 from serve_app.limits import Allowance
 from serve_app.settings import HttpSettings
 
@@ -39,10 +40,11 @@ class TranscriptionRequest(BaseModel):
     temperature: float = Field(0.0, ge=0, le=1)
     """Ignored: the engines take the likeliest words."""
 
-    @property
-    def hints(self) -> Hints:
-        only = self.languages[0] if len(self.languages) == 1 else None
-        return Hints(self.language or only, self.prompt, self.keywords)
+    def hints(self, heard: tuple[str, ...] | None) -> Hints:
+        """`heard`: the languages that the engine knows, None where it does not say. Raises `ApiError`."""
+        language = _tag(self.language, heard, "language")
+        languages = tuple(filter(None, (_tag(one, heard, "languages") for one in self.languages)))
+        return Hints(language or (languages[0] if len(languages) == 1 else None), self.prompt, self.keywords, languages)
 
     @property
     def words_alone(self) -> bool:
@@ -52,10 +54,11 @@ class TranscriptionRequest(BaseModel):
 async def answer(request: Request, engines: Engines, settings: HttpSettings, allowance: Allowance) -> Response:
     async with form_of(request, settings.max_upload_bytes) as form:
         asked = _asked(form)
+        hints = asked.hints(known_languages(engines.speech_to_text))
         file = _file(form, settings.max_upload_bytes)
         pcm = await asyncio.to_thread(decoded, file.file, settings.max_audio_s)
     allowance.take(len(pcm) / HEARING_RATE)
-    transcription = Transcription(engines, pcm, asked.hints)
+    transcription = Transcription(engines, pcm, hints)
     if asked.stream:
         return await event_stream(request, _events(transcription))
     await unless_gone(request.receive, _all(transcription, asked.words_alone))
@@ -113,6 +116,14 @@ def _asked(form: FormData) -> TranscriptionRequest:
     if "logprobs" in asked.include:
         raise ApiError(400, "The engines give no probabilities of tokens.", "unsupported_value", "include")
     return asked
+
+
+def _tag(language: str | None, heard: tuple[str, ...] | None, param: str) -> str | None:
+    """Speech of another language would come out as words of one that the engine knows. Raises `ApiError`."""
+    try:
+        return known(language, heard, "speech-to-text engine")
+    except UnknownLanguage as unknown:
+        raise ApiError(400, f"Invalid value for '{param}': {unknown}.", "unsupported_language", param) from unknown
 
 
 def _file(form: FormData, max_bytes: int) -> UploadFile:

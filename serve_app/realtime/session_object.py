@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from serve_app.core.config import Config, Modality, SemanticVad, ServerVad, TurnTaking
 from serve_app.core.language import Hints, Tool
 from serve_app.errors import SparkvoxError
-from serve_app.realtime.client_events import FunctionTool, SessionUpdateBody, ToolChoiceFunction, VoiceId
+from serve_app.languages import UnknownLanguage, known
+from serve_app.realtime.client_events import FunctionTool, SessionUpdateBody, ToolChoiceFunction, Transcription, VoiceId
 from serve_app.realtime.errors import ProtocolError
 from serve_app.realtime.voices import served_voice
 
@@ -55,6 +56,10 @@ class Served:
     instructions: str = ""
     speed: float = 1.0
     """Of speech, where the client says nothing else."""
+    heard_languages: tuple[str, ...] | None = None
+    """That speech-to-text knows, by primary tag. None: it does not say."""
+    spoken_languages: tuple[str, ...] | None = None
+    """That text-to-speech knows."""
 
 
 class SessionObject:
@@ -165,7 +170,7 @@ class SessionObject:
             turn_taking=_turn_taking(body["audio"]["input"]["turn_detection"]),
             responds=body["type"] == "realtime",
             transcribes=transcription is not None,
-            hints=_hints(transcription),
+            hints=_hints(transcription, self._served.heard_languages),
             voice=body["audio"]["output"]["voice"],
             speed=body["audio"]["output"]["speed"],
             audio_format=self.output_format,
@@ -187,12 +192,23 @@ class SessionObject:
                 case "format":
                     body[name] = dict(_PCM) if value is None or value.type == "audio/pcm" else {"type": value.type}
                 case "transcription" if value is not None:
+                    self._check_languages(value)
                     body[name] = {**(body[name] or TRANSCRIPTION), **_plain(value), "model": self._served.transcription_model}
                 case "turn_detection" if value is not None:
                     current = body[name] if body[name] and body[name]["type"] == value.type else _DETECTION[value.type]
                     body[name] = {**current, **_plain(value)}
                 case _:
                     body[name] = None if value is None else _plain(value)
+
+    def _check_languages(self, update: Transcription) -> None:
+        """Speech of another language would come out as words of one that the engine knows."""
+        given = {"language": update.language, **{f"languages[{n}]": one for n, one in enumerate(update.languages or ())}}
+        for name, language in given.items():
+            try:
+                known(language, self._served.heard_languages, "speech-to-text engine")
+            except UnknownLanguage as unknown:
+                message = f"Invalid value for 'session.audio.input.transcription.{name}': {unknown}."
+                raise ProtocolError(message, "invalid_value", f"session.audio.input.transcription.{name}") from unknown
 
     def _merge_output(self, body: dict[str, Any], update: Any) -> None:
         if update.format is not None:
@@ -264,9 +280,17 @@ def _or(value: Any, default: Any) -> Any:
     return default if value is None else value
 
 
-def _hints(transcription: dict[str, Any] | None) -> Hints:
+def _tag(language: str | None, heard: tuple[str, ...] | None) -> str | None:
+    """None also where a session comes back to a server whose engine does not know its language any more."""
+    try:
+        return known(language, heard, "")
+    except UnknownLanguage:
+        return None
+
+
+def _hints(transcription: dict[str, Any] | None, heard: tuple[str, ...] | None) -> Hints:
     if transcription is None:
         return Hints()
-    languages = tuple(transcription.get("languages") or ())
-    language = transcription.get("language") or (languages[0] if len(languages) == 1 else None)
+    languages = tuple(filter(None, (_tag(one, heard) for one in transcription.get("languages") or ())))
+    language = _tag(transcription.get("language"), heard) or (languages[0] if len(languages) == 1 else None)
     return Hints(language, transcription.get("prompt") or "", tuple(transcription.get("keywords") or ()), languages)

@@ -47,6 +47,12 @@ def heard(engine, *clips):
 
 
 @pytest.mark.weights
+def test_the_model_says_which_languages_it_knows(whisper, multilingual):
+    assert {"en", "de", "kn"} <= set(multilingual.languages)
+    assert whisper.languages == ("en",)
+
+
+@pytest.mark.weights
 @pytest.mark.parametrize("recording", [BEST_OF_TIMES, EVERYTHING], ids=lambda recording: recording.file)
 def test_the_words_are_heard(whisper, recording):
     (answer,) = heard(whisper, (recording.pcm, Hints()))

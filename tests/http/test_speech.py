@@ -61,7 +61,7 @@ async def test_a_text_is_spoken_clause_by_clause_and_in_words(client: AsyncOpenA
 
 
 @pytest.mark.parametrize(
-    ("asked", "spoken"), [("bf_emma", "bf_emma"), ("af_heart+bf_emma", "af_heart+bf_emma"), ("marin", "af_heart"), ("nobody", "af_heart")]
+    ("asked", "spoken"), [("bf_emma", "bf_emma"), ("af_heart+bf_emma", "af_heart+bf_emma"), ("marin", "af_heart"), ("default", "af_heart")]
 )
 async def test_voices_are_mixed_and_those_of_others_mapped(asked: str, spoken: str, client: AsyncOpenAI, engines: Engines) -> None:
     await speak(client, voice=asked, response_format="pcm")
@@ -125,6 +125,8 @@ async def test_an_engine_that_has_no_sound_for_the_words_is_silent_too(
         ({"speed": 9.0}, "speed"),
         ({"response_format": "amr"}, "response_format"),
         ({"voice": "af_heart+nobody"}, "voice"),
+        ({"voice": "nobody"}, "voice"),
+        ({"voice": {"id": "de_thorsten"}}, "voice"),
     ],
 )
 async def test_what_cannot_be_done_is_said(wrong: dict[str, object], param: str, client: AsyncOpenAI) -> None:
