@@ -163,8 +163,9 @@ def test_a_sentence_in_plain_words_is_left_alone():
     assert speakable(plain) == plain
 
 
-def test_numbers_stay_as_they_are_in_languages_that_are_not_read():
-    assert speakable("**Es kostet** 5 € 😀", "de-DE") == "Es kostet 5 €"
+def test_numbers_are_read_in_the_language_of_the_text_and_stay_in_languages_that_are_not_read():
+    assert speakable("**Es kostet** 5 € 😀", "de-DE") == "Es kostet fünf Euro"
+    assert speakable("**Kosztuje** 5 zł 😀", "pl") == "Kosztuje 5 zł"
 
 
 def test_code_is_dropped_also_when_it_comes_in_pieces():

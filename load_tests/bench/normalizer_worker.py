@@ -6,6 +6,7 @@ Standard input: JSON [[language, text], ...]. Standard output: JSON {"languages"
 
 import importlib.util
 import json
+import os
 import re
 import resource
 import sys
@@ -18,17 +19,17 @@ Read = Callable[[str], str]
 
 
 def ours(language: str) -> Read:
-    from serve_app.speech_text import clauses_in_words, prepare, speakable
+    from serve_app.speech_text import clauses_in_words, prepare
 
-    prepare()
-    speakable("1", language)
+    prepare(language)
     return lambda text: " ".join(clauses_in_words(text, language))
 
 
 def nemo(language: str) -> Read:
     from nemo_text_processing.text_normalization.normalize import Normalizer
 
-    normalizer = Normalizer(input_case="cased", lang=language)
+    # Its grammars take minutes to compile: a folder given here keeps them.
+    normalizer = Normalizer(input_case="cased", lang=language, cache_dir=os.environ.get("GRAMMARS"))
     return lambda text: normalizer.normalize(text, punct_post_process=True)
 
 

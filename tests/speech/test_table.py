@@ -9,14 +9,14 @@ from serve_app.speech_text import Wording, clauses_in_words, speakable
 from tests.speech.table import Case, cases, failures, report, words_of
 
 TABLE = cases()
-LEAST_RIGHT = {"en": 0.97}
+LEAST_RIGHT = {"en": 0.97, "es": 0.9, "fr": 0.9, "de": 0.9, "it": 0.9, "pt": 0.9, "hi": 0.9, "zh": 0.9, "ja": 0.9}
 """By language."""
 
 
 def test_the_table_is_large_and_says_nothing_twice():
     languages = Counter(case.language for case in TABLE)
     assert languages["en"] >= 800
-    assert all(languages[language] >= 10 for language in ("es", "fr", "de", "it", "pt", "hi", "zh", "ja"))
+    assert all(languages[language] >= 15 for language in set(LEAST_RIGHT) - {"en"})
     assert not [written for written, count in Counter((case.language, case.written) for case in TABLE).items() if count > 1]
 
 
