@@ -15,13 +15,14 @@ What likeness is says serve_app/likeness.py.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from serve_app.audio import Ring, level_dbfs
 from serve_app.core.playback import Playback
 from serve_app.engines import HEARING_RATE, Engines, Pcm, VoiceActivity, VoiceStream
-from serve_app.likeness import coherence, likeness
+from serve_app.likeness import SEGMENT, coherence, likeness
 from serve_app.loudspeaker import REACH, Loudspeaker
 
 COMPARED = 8192
@@ -33,6 +34,8 @@ COHERENT = 0.25
 """And where both are coherent at that lag. Echoes in a room of the benchmark had 0.3 to 0.5, and from 40 dB below the answer on 0.2 to 0.3;
 users who spoke over answers 0.05, and 0.24 in one frame of 100. With the user louder than the echo an echo has less too: then it is the
 user who speaks."""
+SURE_FRAMES, SURE_ALIKE, LEAST_COHERENT = 3, 2.2, 0.1
+"""So much alike in so many frames one after the other, less will do, or too little to tell."""
 KNOWN_WITHIN = HEARING_RATE // 20
 SAME = 16
 """Samples: 1 ms."""
@@ -46,9 +49,17 @@ UNSURE_FRAMES = 6
 """Frames of possible speech before what is like nothing that was played is the user's: 0.2 s."""
 EARLY_FRAMES = 16
 """And up to so many more while too little has been played to tell: half a second of an answer that has just begun."""
+COMPARED_AGAIN, MOVED = 4096, 160
+"""Samples from which another lag is found while an echo is taken away, and by how many it must be another."""
+NOW = 2048
+"""Samples: what was heard last. An echo that was over before it does not explain it."""
+MOST_RUNS = 3
+"""So many are compared: the others are nearly always over."""
 SELDOM = 8
 """Later only each so-many-eth frame is compared: an echo may begin under the user's speech."""
 FORGOTTEN_FRAMES = 10
+UNHEARD_FRAMES = 48
+"""Frames of an answer without an echo after which there is none: the longest lag, and half a second in which it would be found."""
 AHEAD = HEARING_RATE // 25
 """What was played is given to the canceller so much earlier than its loudest echo comes back: others may come before it."""
 
@@ -64,6 +75,10 @@ class Microphone(Protocol):
 
     frame_samples: int
 
+    @property
+    def echo_lag_s(self) -> tuple[float, float] | None:
+        """The shortest and the longest lag with which it may hear what is played; None: it hears nothing of it."""
+
     def came(self, position: int) -> None:
         """The samples up to `position` are here, though not all are taken yet."""
 
@@ -76,11 +91,25 @@ class PlainMicrophone:
         self.frame_samples = voice_activity.frame_samples
         self._voice = voice_activity.open()
 
+    @property
+    def echo_lag_s(self) -> None:
+        return None
+
     def came(self, position: int) -> None:
         pass
 
     def take(self, frame: Pcm, start: int) -> tuple[Pcm, float]:
         return frame, self._voice.score(frame)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    lag: int
+    run: int
+    echo: bool
+    """It is an echo."""
+    perhaps: bool
+    """It may be one: too little was played to tell."""
 
 
 class EchoingMicrophone:
@@ -99,14 +128,27 @@ class EchoingMicrophone:
         self._canceller: EchoCanceller | None = None
         self._recent = Ring(COMPARED)
         self._lag: int | None = None
-        self._candidate = -REACH
+        self._candidate = (-HEARING_RATE, 0)
+        """The lag that the last comparison found, and in which run."""
+        self._agreed = 0
+        """Comparisons that found it one after the other."""
         self._known: int | None = None
         """The lag of an earlier run."""
-        self._run = 0
+        self._run = self._newest = 0
         self._likely = 0
         self._unlikely = 0
         self._early = 0
         """Frames that might have been an echo, when too little had been played to tell."""
+        self._unheard = 0
+        """Frames since an echo was last found during which an answer was played."""
+
+    @property
+    def echo_lag_s(self) -> tuple[float, float] | None:
+        if self._unheard >= UNHEARD_FRAMES:
+            return None
+        if self._known is None:
+            return 0.0, REACH / HEARING_RATE
+        return max(0.0, (self._known - KNOWN_WITHIN) / HEARING_RATE), max(0.0, (self._known + KNOWN_WITHIN) / HEARING_RATE)
 
     def came(self, position: int) -> None:
         self._loudspeaker.microphone.came(position, self._clock())
@@ -116,33 +158,52 @@ class EchoingMicrophone:
         if not self._loudspeaker.audible(start):
             self._lag, self._likely, self._early = None, 0, 0
             return frame, self._voice.score(frame)
-        if self._lag is not None and self._loudspeaker.run(start - self._lag) != self._run:
+        if self._lag is not None and not self._loudspeaker.goes_on(self._run, self._lag, start):
             self._lag, self._likely = None, 0
         if self._lag is not None:
-            clean = self._without_echo(frame, start, self._lag)
-            return clean, self._of_user(self._voice.score(clean), level_dbfs(frame) - level_dbfs(clean))
+            return self._cancelled(frame, start, self._lag)
+        if self._known is not None and (newest := self._loudspeaker.newest(start)) != self._newest:
+            self._newest, self._likely, self._early = newest, 0, 0  # of an answer that stops and goes on each beginning may be its echo
+        self._unheard += bool(self._loudspeaker.played(start, len(frame)).any())
         score = self._voice.score(frame)
         return frame, (self._watched(score, start + len(frame)) if score >= LIKELY else self._unwatched(score))
 
     def _watched(self, score: float, end: int) -> float:
         self._likely, self._unlikely = self._likely + 1, 0
         if self._likely <= UNSURE_FRAMES or self._likely % SELDOM == 0:
-            self._lag = self._echo_lag(end)
-        if self._lag is None:
-            return score if self._likely > UNSURE_FRAMES else 0.0
-        self._likely, self._known, self._run = 0, self._lag, self._loudspeaker.run(end - self._lag)
+            found = self._compared(COMPARED, end)
+            if found.echo:
+                self._cancel(found, end)
+                return 0.0
+            if found.perhaps and self._early < EARLY_FRAMES:
+                self._early, self._likely = self._early + 1, self._likely - 1
+        return score if self._likely > UNSURE_FRAMES else 0.0
+
+    def _cancel(self, found: _Found, end: int) -> None:
+        self._lag = self._known = found.lag
+        self._run = found.run
+        self._likely = self._early = self._unheard = 0
         self._canceller = self._new_canceller()
         recent = self._recent.last(COMPARED)
-        self._without_echo(recent, end - len(recent), self._lag)
-        return 0.0
+        self._without_echo(recent, end - len(recent), found.lag)
 
-    def _of_user(self, score: float, taken_db: float) -> float:
-        """Of a frame without its echo."""
-        score = 0.0 if taken_db >= MOSTLY_ECHO_DB else score
+    def _cancelled(self, frame: Pcm, start: int, lag: int) -> tuple[Pcm, float]:
+        """Without its echo. Where more is left of it than remains of one, either the user speaks or the lag is another: the client's
+        playback was late, or its microphone lost something."""
+        clean = self._without_echo(frame, start, lag)
+        score = self._voice.score(clean)
+        if level_dbfs(frame) - level_dbfs(clean) >= MOSTLY_ECHO_DB:
+            score = 0.0
         if score < LIKELY:
-            return self._unwatched(score)
+            return clean, self._unwatched(score)
         self._likely, self._unlikely = self._likely + 1, 0
-        return score if self._likely > REMAINS_FRAMES else 0.0
+        if self._likely > UNSURE_FRAMES:
+            return clean, score
+        found = self._compared(COMPARED_AGAIN, start + len(frame))
+        moved = abs(found.lag - lag) > MOVED
+        if moved and found.echo:
+            self._cancel(found, start + len(frame))
+        return clean, score if self._likely > REMAINS_FRAMES and not moved else 0.0
 
     def _unwatched(self, score: float) -> float:
         self._unlikely += 1
@@ -154,18 +215,37 @@ class EchoingMicrophone:
         assert self._canceller is not None
         return self._canceller.clean(heard, self._loudspeaker.played(start - lag + AHEAD, len(heard)))
 
-    def _echo_lag(self, end: int) -> int | None:
-        recent = self._recent.last(COMPARED)
+    def _compared(self, samples: int, end: int) -> _Found:
+        """What the last samples are most like."""
+        recent = self._recent.last(samples)
+        known, alike, lag, run = max(self._candidates(recent, end), default=(False, 0.0, -HEARING_RATE, 0))
+        before, self._candidate = self._candidate, (lag, run)
+        self._agreed = self._agreed + 1 if run == before[1] and abs(lag - before[0]) <= SAME else 1
+        agreed = self._agreed > 1
+        if alike < (KNOWN_ALIKE if known else ALIKE) or not (agreed or known):
+            return _Found(lag, run, echo=False, perhaps=False)
+        coherent = self._coherence(recent, end, lag, run) if agreed else None
+        least = LEAST_COHERENT if self._agreed >= SURE_FRAMES and alike >= SURE_ALIKE else COHERENT
+        if coherent is None:
+            return _Found(lag, run, echo=least == LEAST_COHERENT, perhaps=True)
+        return _Found(lag, run, echo=coherent >= least, perhaps=False)
+
+    def _coherence(self, recent: Pcm, end: int, lag: int, run: int) -> float | None:
+        """Only while the run was heard: before and after it others may be."""
+        starts, ends = self._loudspeaker.span(run)
         begin = end - len(recent)
-        lag, alike = likeness(recent, self._loudspeaker.played(begin - REACH, len(recent) + REACH))
-        agreed, self._candidate = abs(lag - self._candidate) <= SAME, lag
-        known = self._known is not None and abs(lag - self._known) <= KNOWN_WITHIN
-        if not agreed or alike < (KNOWN_ALIKE if known else ALIKE):
-            return None
-        coherent = coherence(recent, self._loudspeaker.played(begin - lag, len(recent)))
-        if coherent is None and self._early < EARLY_FRAMES:
-            self._early, self._likely = self._early + 1, self._likely - 1
-        return lag if coherent is not None and coherent >= COHERENT else None
+        start = max(begin, starts + lag)
+        heard = recent[start - begin : max(start, min(end, ends + lag)) - begin]
+        return coherence(heard, self._loudspeaker.played(start - lag, len(heard), run)) if len(heard) >= 2 * SEGMENT else None
+
+    def _candidates(self, recent: Pcm, end: int) -> Iterator[tuple[bool, float, int, int]]:
+        """Whether the lag is known, how alike the sounds are at it, the lag and the run: of each run that is heard now with that lag."""
+        begin = end - len(recent)
+        for run, early in list(self._loudspeaker.runs(end - NOW, end).items())[-MOST_RUNS:]:
+            lag, alike = likeness(recent, self._loudspeaker.played(begin - REACH, REACH + len(recent) + early, run), early)
+            starts, ends = self._loudspeaker.span(run)
+            if starts + lag < end and ends + lag > end - NOW:
+                yield self._known is not None and abs(lag - self._known) <= KNOWN_WITHIN, alike, lag, run
 
 
 def acoustics(

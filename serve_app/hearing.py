@@ -171,7 +171,8 @@ class Hearing:
                 self._stop_judging()
                 self._judging = asyncio.create_task(self._judge(heard, self._endpointer))
         elif isinstance(heard, SpeechStarted):
-            self._post(replace(heard, start_s=max(heard.start_s, self._buffer_start / HEARING_RATE)))
+            start_s = max(heard.start_s, self._buffer_start / HEARING_RATE)
+            self._post(replace(heard, start_s=start_s, echo_lag_s=self._microphone.echo_lag_s))
         else:
             self._post(heard)
 

@@ -19,21 +19,21 @@ ENOUGH = 8
 """Segments: half of one is shared with its neighbour, and any two sounds are coherent over a few."""
 
 
-def likeness(heard: Pcm, played: Pcm) -> tuple[int, float]:
-    """The lag in samples at which `heard` is most like `played`, and how much more than at any other. `played` ends when `heard` does,
-    and begins earlier by the longest lag."""
+def likeness(heard: Pcm, played: Pcm, early: int = 0) -> tuple[int, float]:
+    """The lag in samples at which `heard` is most like `played`, and how much more than at any other. `played` begins earlier than `heard`
+    by the longest lag, and ends `early` samples later than it: the shortest lag is `-early`."""
     size = _fft_size(len(played))
-    longest = len(played) - len(heard)
+    longest = len(played) - len(heard) - early
     one, other = np.fft.rfft(heard, size), np.fft.rfft(played, size)
     hertz = np.arange(len(one)) * (HEARING_RATE / size)
     weight = (hertz > SPEECH_BAND_HZ[0]) & (hertz < SPEECH_BAND_HZ[1])
     cross = one * np.conj(other) * weight / ((np.abs(one) * np.abs(other)) ** WHITENING + 1.0)
-    correlation = np.abs(np.fft.irfft(cross, size))[(np.arange(longest + 1) - longest) % size]
-    lag = int(correlation.argmax())
-    highest = float(correlation[lag])
-    correlation[max(0, lag - NEIGHBOURS) : lag + NEIGHBOURS] = 0.0
+    correlation = np.abs(np.fft.irfft(cross, size))[(np.arange(-early, longest + 1) - longest) % size]
+    at = int(correlation.argmax())
+    highest = float(correlation[at])
+    correlation[max(0, at - NEIGHBOURS) : at + NEIGHBOURS] = 0.0
     elsewhere = float(correlation.max())
-    return lag, highest / elsewhere if elsewhere > 0.0 else 0.0
+    return at - early, highest / elsewhere if elsewhere > 0.0 else 0.0
 
 
 def _fft_size(samples: int) -> int:

@@ -4,6 +4,7 @@ Time is the microphone's, and nothing waits for a clock. The language model and 
 playback as a session does it; voice activity and speech-to-text are the real ones. A text comes `RECOGNISED_S` after it was asked for.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from itertools import count
 
 import numpy as np
 
-from load_tests.bench.echo_sound import FRAME_S, Air, Client, Echo
+from load_tests.bench.echo_sound import FRAME_S, STALLS_EVERY_S, STEADY, Air, Client, Echo, Line
 from serve_app.audio import NO_PCM, Resampler
 from serve_app.core import commands as cmd
 from serve_app.core import events as ev
@@ -27,6 +28,8 @@ SPOKEN_RATE = 24_000
 PIECE = SPOKEN_RATE // 4
 """Samples that are sent at once."""
 LEAD_S = 4.0
+PAUSE_S = 1.2
+"""Between the answers, at least: the echo of the end is heard in it."""
 BARGE_IN_S = 0.6
 RECOGNISED_S = 0.15
 SEED = 7
@@ -128,12 +131,41 @@ class _Answer:
         return self.sent / len(self.saying.pcm) >= letters / sum(map(len, self.clauses))
 
 
+class Stalls:
+    """Of a program that now and then does nothing for a while."""
+
+    def __init__(self, longest_s: float, random: np.random.Generator) -> None:
+        self._longest_s, self._random = longest_s, random
+        self._begins_at = self._ends_at = -math.inf
+
+    def over(self, now: float) -> bool:
+        if self._longest_s and now >= max(self._begins_at, self._ends_at):
+            self._ends_at = now + self._random.uniform(0.0, self._longest_s)
+            self._begins_at = self._ends_at + self._random.uniform(0.0, 2 * STALLS_EVERY_S)
+        return now >= self._ends_at
+
+
 class Room:
     def __init__(
-        self, echo: Echo, sayings: Iterator[Saying], voice_activity: VoiceActivity, recogniser: Recogniser, handling: Handling
+        self,
+        echo: Echo,
+        sayings: Iterator[Saying],
+        voice_activity: VoiceActivity,
+        recogniser: Recogniser,
+        handling: Handling,
+        line: Line = STEADY,
+        seed: int = SEED,
     ) -> None:
-        random, ids, policy = np.random.default_rng(SEED), count(), ServerVad()
+        random, ids, policy = np.random.default_rng(seed), count(), ServerVad()
         self.now = 100.0
+        self._line, self._random = line, random
+        self._up: deque[tuple[float, Pcm]] = deque()
+        self._down: deque[tuple[float, Pcm]] = deque()
+        self._server, self._page = Stalls(line.stall_s, random), Stalls(line.client_stall_s, random)
+        self._behind: list[np.ndarray] = []
+        """What the user said while the client did nothing."""
+        self._made_at = self.now
+        """When the next piece of the answer is made."""
         self._events: deque[ev.Event] = deque()
         self.client, self._air = Client(echo, random), Air(echo, random)
         self.conversation = Conversation(
@@ -146,8 +178,9 @@ class Room:
         self.hearing.configure(policy)
         self._sayings, self._answer, self._flows = sayings, None, True
         self._resampler = Resampler(SPOKEN_RATE, HEARING_RATE)
+        self.answers = 0
         self.interrupted_at: list[float] = []
-        """When the client was told of speech while it played an answer."""
+        """When the client was told of speech."""
 
     def _microphone(self, voice_activity: VoiceActivity, canceller: Callable[[], EchoCanceller] | None) -> Microphone:
         if canceller is None:
@@ -157,13 +190,28 @@ class Room:
     async def passes(self, user: np.ndarray) -> None:
         """One frame; `user`: what the microphone hears of the user."""
         self.now += FRAME_S
+        self._behind.append(user)
+        if self._page.over(self.now):
+            while self._down and self._down[0][0] <= self.now:
+                self.client.gets(self._down.popleft()[1])
+            for said in self._behind[-1:] if self._line.loses else self._behind:
+                self._up.append((self._comes_at(self._up, self._line.up_s), self._air.heard(self.client.plays(), said)))
+            self._behind = []
+        if self._server.over(self.now):
+            await self._serves()
+
+    def _comes_at(self, line: deque[tuple[float, Pcm]], late_s: float) -> float:
+        return max(self.now + self._random.uniform(0.0, late_s), line[-1][0] if line else 0.0)
+
+    async def _serves(self) -> None:
         self._send_ahead()
         while self._recognised.due and self._recognised.due[0][0] <= self.now:
             self._post(self._recognised.due.popleft()[1])
         deadline = self.conversation.deadline
         if deadline is not None and deadline <= self.now:
             self._post(ev.DeadlinePassed(self.hearing.position_s))
-        await self.hearing.append(self._air.heard(self.client.plays(), user))
+        while self._up and self._up[0][0] <= self.now:
+            await self.hearing.append(self._up.popleft()[1])
 
     def _post(self, event: ev.Event) -> None:
         """As a session does: what arises meanwhile waits for its turn."""
@@ -189,8 +237,9 @@ class Room:
                 self.hearing.forget()
             case cmd.HoldAudio() | cmd.ResumeAudio():
                 self._flows = isinstance(command, cmd.ResumeAudio)
-            case cmd.Tell(told.UtteranceStarted()) if self.client.plays_on:
+            case cmd.Tell(told.UtteranceStarted()):
                 self.interrupted_at.append(self.now)
+                self._down.clear()
                 self.client.stops()
             case _:
                 self._perform_answer(command)
@@ -199,6 +248,8 @@ class Room:
         match command:
             case cmd.StartReply(response_id):
                 self._answer, self._resampler = _Answer(response_id, next(self._sayings)), Resampler(SPOKEN_RATE, HEARING_RATE)
+                self._made_at = self.now
+                self.answers += 1
                 self._post(ev.ReplyText(response_id, self._answer.saying.text))
                 self._post(ev.ReplyFinished(response_id, "stop", 1, 1))
             case cmd.Speak(text=text) if self._answer:
@@ -207,19 +258,23 @@ class Room:
                 self._answer = None
 
     def _send_ahead(self) -> None:
-        if self.hearing.position_s and self._answer is None and not self.client.plays_on and self.conversation.quiet:
+        over = self._answer is None and not self.client.plays_on and not self._down
+        if self.hearing.position_s and over and self.conversation.quiet and self.conversation.memory.playback.ends_at < self.now - PAUSE_S:
             self._post(ev.ResponseAsked(ResponseRequest()))
         while self._answer is not None and self._flows and self.conversation.memory.playback.ahead_s(self.now) < LEAD_S:
+            if self._made_at > self.now:
+                break
+            self._made_at += PIECE / SPOKEN_RATE / self._line.pace
             self._send_piece(self._answer)
 
     def _send_piece(self, answer: _Answer) -> None:
         pcm = answer.takes()
         self._loudspeaker.sent(pcm, self.now)
-        self.client.gets(self._resampler.push(pcm))
+        self._down.append((self._comes_at(self._down, self._line.down_s), self._resampler.push(pcm)))
         self._post(ev.ClauseAudio(answer.response_id, answer.clause, len(pcm) / SPOKEN_RATE))
         while answer.clause < len(answer.clauses) and answer.clause_over:
             self._post(ev.ClauseSpoken(answer.response_id, answer.clause))
             answer.clause += 1
         if answer.sent >= len(answer.saying.pcm):
-            self.client.gets(self._resampler.flush())
+            self._down.append((self._comes_at(self._down, self._line.down_s), self._resampler.flush()))
             self._answer = None

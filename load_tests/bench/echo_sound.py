@@ -71,6 +71,28 @@ def _impulse_response(random: np.random.Generator) -> np.ndarray:
     return response / np.sqrt(np.sum(response**2))
 
 
+@dataclass(frozen=True)
+class Line:
+    """What lies between the client and the conversation. Times are uniform between 0 and these, seconds."""
+
+    up_s: float = 0.0
+    """Frames of the microphone come so much later, never out of order."""
+    down_s: float = 0.0
+    """So do pieces of an answer."""
+    stall_s: float = 0.0
+    """The server does nothing for so long, once in `STALLS_EVERY_S`: what came meanwhile it finds all at once."""
+    pace: float = 100.0
+    """Seconds of an answer that are made in a second."""
+    client_stall_s: float = 0.0
+    """The client neither records nor plays for so long, once in `STALLS_EVERY_S`, and makes up for it afterwards."""
+    loses: bool = False
+    """It does not make up for it: what its microphone heard meanwhile is lost."""
+
+
+STEADY = Line()
+STALLS_EVERY_S = 1.5
+
+
 class Client:
     """Plays what it was sent, one after the other; throws away what it has when it is told of speech, as clients do."""
 

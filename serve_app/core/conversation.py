@@ -83,7 +83,7 @@ class Conversation:
             case ev.SoundMade() | ev.ClauseAudio() | ev.ClauseSpoken() | ev.SpeakingFailed():
                 return self.responses.speaking(event, now)
             case ev.Configured():
-                return self._turns.configured(event)
+                return self._turns.configured(event, now)
             case ev.CommitAsked():
                 return self._turns.commit_asked(event, now)
             case ev.ClearAsked():

@@ -13,6 +13,8 @@ from serve_app.core.language import Word
 class SpeechStarted:
     start_s: float
     """Audio time since the session began at which the utterance starts, padding included."""
+    echo_lag_s: tuple[float, float] | None = (0.0, 1.0)
+    """The shortest and the longest lag with which the microphone may hear what the client plays; None: it was found to hear none of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ over letters (approximate matching of Sellers, J. Algorithms 1, 1980), because e
 """
 
 import re
+from collections.abc import Callable
 
 LETTERS_AN_ERROR = 5
 """One letter in so many may be another, missing or too many; of a word shorter than this none."""
@@ -14,6 +15,38 @@ SOON_S = 0.5
 """Words may come back before the estimate has them played."""
 ENOUGH_WORDS = 3
 """Of a text that grows: fewer may be a word of the agent with which the user begins."""
+
+
+NOTICED_S = 0.3
+"""After its first sound speech is noticed at the latest: its onset, and the frames that are compared with what is played first."""
+SOON_NOTICED_S = 0.1
+"""And what is left of an echo whose lag is known, which is not compared any more."""
+WRONG_S = 0.2
+"""By so much the estimate of playback and the times of words are wrong for a client whose lag is known."""
+KNOWN_S = 0.5
+"""A lag between bounds that are closer together is known."""
+
+
+def heard_back(
+    text: str,
+    said: Callable[[float, float], str],
+    lag_s: tuple[float, float] | None,
+    replies: bool,
+    noticed_at: float,
+    spoke_until: float,
+    now: float,
+) -> bool:
+    """Whether the words of an utterance are an echo of what the agent said between two times of the clock (`said`).
+
+    A user may answer with words of the agent ("the red one or the blue one?"). Where the lag of the echo is known (`lag_s`, as in
+    `SpeechStarted`), or the words are few, only those are an echo that come when it does. Where there is none (`lag_s` is None) only many
+    words are, and not where the utterance may be a reply: then the sound was too late, or too much changed, to be known by itself."""
+    if lag_s is None and (replies or not many_words(text)):
+        return False
+    if lag_s is None or (many_words(text) and lag_s[1] - lag_s[0] > KNOWN_S):
+        return own_words(text, said(noticed_at - LAG_S, now + SOON_S))
+    noticed_s = NOTICED_S if lag_s[1] - lag_s[0] > KNOWN_S else SOON_NOTICED_S
+    return own_words(text, said(noticed_at - noticed_s - lag_s[1], spoke_until - lag_s[0] + WRONG_S))
 
 
 def own_words(text: str, said: str) -> bool:

@@ -52,11 +52,13 @@ class Turns:
             case _:
                 assert_never(event)
 
-    def configured(self, event: ev.Configured) -> list[Command]:
+    def configured(self, event: ev.Configured, now: float) -> list[Command]:
         """What is being said goes on under the new turn taking. Without voice activity detection it stays in the buffer, for a commit by
         hand. An answer that it holds goes on where speech does not interrupt any more."""
+        waits = self._barge_in.undecided is not None and self._barge_in.undecided.stopped is not None
+        over = self.floor_taken(now) if waits else []
         before, self.config = self.config, event.config
-        commands = self._responses.discard_draft() if before != self.config else []
+        commands = over + (self._responses.discard_draft() if before != self.config else [])
         policy = self.config.turn_taking
         undecided = None if policy is not None and policy.interrupt_response else self._barge_in.decided()
         if undecided is not None:
@@ -71,12 +73,18 @@ class Turns:
         item_id = self._utterances.current
         if item_id is None:
             return []
+        if self._barge_in.undecided and self._eager.covers(item_id, event.last_speech_s):
+            if not self._eager.was_answered:
+                self._barge_in.over(event, now)
+                return []
+            if self._barge_in.verdict(self._ends_at, now) is not Words.INTERRUPT:
+                return self._never_happened()
+        return self.floor_taken(now) + self._over(item_id, event, now, now)
+
+    def _over(self, item_id: str, event: ev.SpeechStopped, over_at: float, now: float) -> list[Command]:
         guessed = self._eager.covers(item_id, event.last_speech_s)
-        if self._barge_in.undecided and guessed and self._eager.was_answered:
-            return self._never_happened()
-        commands = [*self.floor_taken(now), *self._utterances.stopped(event.end_s)]
-        committed, failed = self._utterances.commit(Marks(over_at=now, endpoint_s=event.end_s - event.last_speech_s), guessed)
-        commands += [*committed, *self._answer(item_id, now)]
+        committed, failed = self._utterances.commit(Marks(over_at=over_at, endpoint_s=event.end_s - event.last_speech_s), guessed)
+        commands = [*self._utterances.stopped(event.end_s), *committed, *self._answer(item_id, now)]
         if failed is not None:
             return commands + self._transcript(failed, now)
         return commands + (self._settled(*self._eager.over(), now) if guessed else [])
@@ -86,6 +94,8 @@ class Turns:
             held_ms, least_ms = event.buffered_s * 1000, SHORTEST_COMMIT_S * 1000
             message = f"The input audio buffer holds {held_ms:.0f} ms of audio; at least {least_ms:.0f} ms are needed to commit it."
             return [problem(message, "input_audio_buffer_commit_empty", None, event.event_id)]
+        if self._barge_in.undecided and self._barge_in.undecided.stopped:
+            return self.floor_taken(now)  # that commits it
         commands = [*self.floor_taken(now), *self._utterances.stopped(event.audio_s), *self._responses.discard_draft()]
         commands += self._begin(0.0, told_of=False)
         committed, failed = self._utterances.commit(Marks(over_at=now))
@@ -95,7 +105,7 @@ class Turns:
         return [*self._utterances.stopped(event.audio_s), *self._never_happened(), Tell(told.BufferCleared())]
 
     def _paused(self, event: ev.SpeechPaused, now: float) -> list[Command]:
-        self._barge_in.paused()
+        self._barge_in.paused(event, now)
         wanted = event.eager or self._barge_in.undecided
         return self._eager.paused(self._utterances.current, event, now) if self._utterances.current and wanted else []
 
@@ -162,6 +172,8 @@ class Turns:
 
     def _started(self, event: ev.SpeechStarted, now: float) -> list[Command]:
         policy = self.config.turn_taking
+        if self._barge_in.undecided and self._barge_in.undecided.stopped:
+            return [*self.floor_taken(now), *self._started(event, now)]
         interrupted = self._responses.discard_draft()
         if policy is not None and policy.interrupt_response:
             if self._barge_in.lasts_s and self._utterances.current is None and self._responses.heard(now):
@@ -179,7 +191,8 @@ class Turns:
         self._eager.undecided = None
         begun = self._utterances.announce(one.start_s)
         interrupted = [*self._responses.discard_draft(), *self._responses.interrupt(now)]
-        return [*begun, *interrupted, cmd.ResumeAudio(), *self._warmed()]
+        taken = [*begun, *interrupted, cmd.ResumeAudio()]
+        return taken + (self._warmed() if one.stopped is None else self._over(one.item_id, *one.stopped, now))
 
     def _begin(self, start_s: float, told_of: bool) -> list[Command]:
         return self._utterances.begin(start_s, self.config.hints, told_of)
@@ -192,16 +205,19 @@ class Turns:
     def _hold(self, event: ev.SpeechStarted, now: float) -> list[Command]:
         begun = self._begin(event.start_s, told_of=False)
         assert self._utterances.current is not None
-        self._barge_in.hold(self._utterances.current, event.start_s, self._memory.asks(), now)
+        self._barge_in.hold(self._utterances.current, event, self._memory.asks(), now)
         return [*begun, cmd.HoldAudio()]
 
     def _heard_words(self, event: ev.TranscriptGrew | ev.TranscriptGuessed, now: float) -> list[Command]:
-        match self._barge_in.judged(event, now):
-            case Words.INTERRUPT:
-                return self.floor_taken(now)
-            case Words.ECHO:
-                return self._never_happened()
-        return []
+        verdict = self._barge_in.judged(event, self._ends_at, now)
+        if verdict is Words.INTERRUPT:
+            return self.floor_taken(now)
+        return self._never_happened() if verdict is Words.ECHO or self._barge_in.complete else []
+
+    @property
+    def _ends_at(self) -> float | None:
+        """When the last sound of an answer is played; None while one is being made, of which more may come."""
+        return self._memory.playback.ends_at if self._responses.default is None else None
 
     def _never_happened(self) -> list[Command]:
         """What is being said is dropped, and what was held of an answer goes on."""

@@ -129,3 +129,69 @@ def test_what_was_said_between_two_times_follows_the_times_of_words() -> None:
     assert audio.said(2.5, 6.0).split() == ["four", "dollars", "One", "two"]
     assert audio.said(6.0, 7.0).split() == ["three"]
     assert audio.said(9.0, 10.0) == ""
+
+
+YES = "Please say yes when you are ready to start."
+TIMES = (0.0, 0.4, 0.7, 1.0, 1.2, 1.4, 1.6, 1.9, 2.1, 2.6)
+
+
+def ended(text: str = YES, times: tuple[float, ...] = TIMES) -> Talk:
+    """The agent has sent an answer with the times of its words, and 0.4 s of silence after it."""
+    talk = Talk(barge_in_s=0.6, echo=True)
+    talk.user_says("Hello.")
+    response_id = talk.model_writes(text)
+    talk.model_finishes()
+    words = tuple(Word(word, *at) for word, *at in zip(text.split(), times[:-1], times[1:], strict=True))
+    talk.happens(ev.ClauseAudio(response_id, 0, times[-1] + 0.4, words))
+    talk.happens(ev.ClauseSpoken(response_id, 0))
+    return talk
+
+
+def heard(talk: Talk, text: str, at_s: float, lag_s: tuple[float, float] | None, lasts_s: float = 0.3) -> bool:
+    """Whether speech that is noticed so long after the answer began becomes a turn."""
+    before = len(talk.told(told.UtteranceCommitted))
+    talk.happens(ev.SpeechStarted(20.0, lag_s), after=at_s)
+    talk.happens(ev.SpeechPaused(20.0 + lasts_s, 20.2 + lasts_s, eager=True), after=0.2 + lasts_s)
+    asked = talk.commanded(cmd.GuessTranscript)[-1]
+    talk.happens(ev.TranscriptGuessed(asked.item_id, text, asked.at_s, 0.5), after=0.1)
+    talk.happens(ev.SpeechStopped(20.5 + lasts_s, 20.0 + lasts_s), after=0.2)
+    assert len(talk.told(told.UtteranceStarted)) == len(talk.told(told.UtteranceStopped)) == len(talk.told(told.UtteranceCommitted))
+    return len(talk.told(told.UtteranceCommitted)) > before
+
+
+UNKNOWN, HEADSET, ECHOING = (0.0, 1.0), None, (0.1, 0.2)
+
+
+@pytest.mark.parametrize("lag_s", [UNKNOWN, HEADSET, ECHOING])
+def test_a_word_of_the_agent_that_it_asked_for_is_a_reply(lag_s: tuple[float, float] | None) -> None:
+    assert heard(ended(), "Yes.", 2.5, lag_s)
+
+
+@pytest.mark.parametrize("lag_s", [HEADSET, ECHOING])
+@pytest.mark.parametrize(
+    ("text", "times", "reply"),
+    [
+        ("The red one or the blue one?", (0.0, 0.2, 0.5, 0.8, 1.0, 1.1, 1.4, 1.7), "The blue one."),
+        ("The red one or the blue one?", (0.0, 0.2, 0.5, 0.8, 1.0, 1.1, 1.4, 1.7), "The red one."),
+        ("Say yes or no.", (0.0, 0.3, 0.7, 0.9, 1.3), "No."),
+        ("Then say okay.", (0.0, 0.3, 0.6, 1.1), "Okay."),
+    ],
+)
+def test_words_of_the_end_of_the_answer_are_a_reply_when_no_echo_comes_so_late(
+    text: str, times: tuple[float, ...], reply: str, lag_s: tuple[float, float] | None
+) -> None:
+    assert heard(ended(text, times), reply, times[-1] + 0.35, lag_s, lasts_s=0.5)
+
+
+@pytest.mark.parametrize("lag_s", [UNKNOWN, ECHOING])
+@pytest.mark.parametrize(("text", "at_s"), [("Start.", 2.35), ("To start.", 2.25), ("Ready to start.", 2.0)])
+def test_the_echo_of_the_last_words_is_no_turn(text: str, at_s: float, lag_s: tuple[float, float] | None) -> None:
+    assert not heard(ended(), text, at_s, lag_s)
+
+
+def test_the_echo_of_a_sign_of_listening_at_the_end_is_no_turn() -> None:
+    assert not heard(ended("That is all, okay?", (0.0, 0.3, 0.5, 0.9, 1.4)), "Okay.", 1.1, ECHOING)
+
+
+def test_other_words_over_the_end_of_an_echoing_client_are_a_turn() -> None:
+    assert heard(ended(), "Sure.", 2.3, ECHOING)
