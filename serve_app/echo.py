@@ -158,10 +158,12 @@ class EchoingMicrophone:
         if not self._loudspeaker.audible(start):
             self._lag, self._likely, self._early = None, 0, 0
             return frame, self._voice.score(frame)
-        if self._lag is not None and not self._loudspeaker.goes_on(self._run, self._lag, start):
-            self._lag, self._likely = None, 0
         if self._lag is not None:
-            return self._cancelled(frame, start, self._lag)
+            run = self._loudspeaker.follows(self._run, self._lag, start)
+            if run is not None:
+                self._run = run
+                return self._cancelled(frame, start, self._lag)
+            self._lag, self._likely = None, 0
         if self._known is not None and (newest := self._loudspeaker.newest(start)) != self._newest:
             self._newest, self._likely, self._early = newest, 0, 0  # of an answer that stops and goes on each beginning may be its echo
         self._unheard += bool(self._loudspeaker.played(start, len(frame)).any())

@@ -21,6 +21,8 @@ REACH_S = 1.0
 REACH = int(REACH_S * HEARING_RATE)
 KEPT = 2 * HEARING_RATE
 """Samples of what was played that are kept: the longest lag and the half second that is compared (serve_app/echo.py), with room."""
+GOES_ON = HEARING_RATE // 2
+"""Samples between two runs of which one goes on with the other, at most."""
 WATCHED_S = 2.0
 GAP_S = 0.5
 """Audio that comes so much later than before: the client had stopped its microphone, or something was stalled."""
@@ -152,11 +154,19 @@ class Loudspeaker:
         pieces = [piece for piece in self._pieces if piece.run == run]
         return pieces[0].start, pieces[-1].end
 
-    def goes_on(self, run: int, lag: int, position: int) -> bool:
-        """Whether what is heard there with that lag belongs to the run, or to none: there is no later one that may be heard."""
-        if any(piece.run == run and piece.end + lag > position for piece in self._pieces):
-            return True
-        return not any(piece.run > run and piece.start - piece.early <= position for piece in self._pieces)
+    def follows(self, run: int, lag: int, position: int) -> int | None:
+        """The run that is heard there, if its lag is about the one of `run`: that itself, or one that goes on after it, as playback does
+        when an answer is not made fast enough. None where one that begins anew may be heard."""
+        ends = max((piece.end for piece in self._pieces if piece.run == run), default=None)
+        for piece in self._pieces:
+            if piece.run <= run or piece.start - piece.early > position:
+                continue
+            if ends is None or piece.start > ends + GOES_ON:
+                return None if ends is None or position >= ends + lag else run
+            if piece.start + lag <= position:
+                run = piece.run
+            ends = piece.end
+        return run
 
     def _forget(self, position: int) -> None:
         """What ended before that sample."""

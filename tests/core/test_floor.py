@@ -6,6 +6,7 @@ from serve_app.core import commands as cmd
 from serve_app.core import events as ev
 from serve_app.core import notifications as told
 from serve_app.core.barge_in import GUESS_S, wants_the_floor
+from serve_app.core.config import Config
 from tests.core.talk import Talk
 
 BARGE_IN_S = 0.6
