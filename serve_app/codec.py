@@ -8,8 +8,9 @@ from serve_app.engines import HEARING_RATE, Pcm
 from serve_app.live_resampler import LiveResampler
 from serve_app.realtime.client_events import RATES as WIRE_RATES
 
-BLOCK_S = 1.0
-"""Audio that is decoded and resampled in one go, in about a millisecond: one message may hold half an hour."""
+BLOCK_S = 0.2
+"""Audio that is decoded and resampled in one go, in a fraction of a millisecond: one message may hold half an hour. A product of half a
+second wakes OpenBLAS's pool of threads, which cost 9 to 40 times as much on a machine with other work (numpy 2.4, two cores)."""
 
 
 def seconds_of(encoded: bytes, form: str) -> float:

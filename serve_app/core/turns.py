@@ -83,8 +83,9 @@ class Turns:
 
     def _over(self, item_id: str, event: ev.SpeechStopped, over_at: float, now: float) -> list[Command]:
         guessed = self._eager.covers(item_id, event.last_speech_s)
+        commands = self._utterances.stopped(event.end_s)
         committed, failed = self._utterances.commit(Marks(over_at=over_at, endpoint_s=event.end_s - event.last_speech_s), guessed)
-        commands = [*self._utterances.stopped(event.end_s), *committed, *self._answer(item_id, now)]
+        commands += [*committed, *self._answer(item_id, now)]
         if failed is not None:
             return commands + self._transcript(failed, now)
         return commands + (self._settled(*self._eager.over(), now) if guessed else [])
