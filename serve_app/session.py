@@ -118,7 +118,7 @@ class Session:
         expires_at = self._clock() + session.expires_at - time.time()
         self._conversation = Conversation(session.config(), new_id, expires_at, options.barge_in_s, options.echo is not None)
         self._tapes = Tapes(options.kept_audio_bytes)
-        self._dictation = Dictation(begun.session_id, engines.speech_to_text, ear, self.post, self._tapes)
+        self._dictation = Dictation(begun.session_id, engines.speech_to_text, ear, self.post, self._tapes, engines.voice_activity)
         self._loudspeaker, microphone = acoustics(engines, self._conversation.memory.playback, options.echo)
         self._hearing = Hearing(microphone, engines.turn_detector, self._dictation.send, self.post, options.eager)
         self._hearing.configure(session.config().turn_taking)

@@ -9,10 +9,17 @@ from serve_app.engines import HEARING_RATE, Pcm
 
 FRAME = HEARING_RATE // 50
 """20 ms: the piece whose loudness is looked at."""
+SILENT = 10 ** (-80 / 20) * 32768
+"""Where no frame's root mean square is above it, nothing is said: models hear "You" in silence. Speech this faint is three steps of 16
+bits. Whether louder sound is speech, voice activity has said before (serve_app/speech_gate.py)."""
 QUIET = 10 ** (-50 / 20) * 32768
-"""Where no frame's root mean square is above it, nothing is said: models hear "You" in silence. A quiet room has -60 dBFS."""
+"""A quiet room has -60 dBFS. Below this even sound is no speech, and speech of the usual loudness has a lull."""
+EVEN = 2.0
+"""The loudest frame against the middle one: hiss has 1.1, speech more than 3."""
 FADED = 10 ** (-35 / 20)
-"""Against the loudest frame: what is below it at the ends is trimmed."""
+"""Against the loudest frames: what is below it at the ends is trimmed."""
+LOUDEST_FRAMES = 5
+"""So many are as loud at least as what the rest is held against: a click is shorter."""
 MARGIN_FRAMES = 10
 """Quiet kept around what is heard."""
 CUT_FRAMES = 10
@@ -30,16 +37,19 @@ def quietest(pcm: Pcm, start: int, end: int) -> int | None:
 def is_lull(pcm: Pcm, at: int) -> bool:
     """Whether nothing is said in the 200 ms around the sample, as far as the rest of `pcm` tells."""
     around = _loudness(pcm[max(0, at - CUT_FRAMES // 2 * FRAME) : at + CUT_FRAMES // 2 * FRAME])
-    return bool(around.max(initial=0.0) <= max(QUIET, FADED * _loudness(pcm).max(initial=0.0)))
+    loudest = _loudness(pcm).max(initial=0.0)
+    return bool(around.max(initial=0.0) <= max(min(QUIET, loudest / 10), FADED * loudest))
 
 
 def heard(pcm: Pcm) -> tuple[int, int]:
     """First sample and end of what is not quiet, with a margin. A model would spend time on the rest and put words into it. Both are
     the same where nothing is heard."""
     loudness = _loudness(pcm)
-    if loudness.max(initial=0.0) <= QUIET:
+    loudest = loudness.max(initial=0.0)
+    if loudest <= SILENT or (loudest <= QUIET and loudest <= EVEN * np.median(loudness)):
         return 0, 0
-    loud = np.flatnonzero(loudness > FADED * loudness.max())
+    loudest = np.sort(loudness)[-LOUDEST_FRAMES:][0]
+    loud = np.flatnonzero(loudness >= max(SILENT, FADED * loudest))
     return max(0, int(loud[0]) - MARGIN_FRAMES) * FRAME, min(len(pcm), (int(loud[-1]) + 1 + MARGIN_FRAMES) * FRAME)
 
 

@@ -15,6 +15,7 @@ from serve_app.core.config import ServerVad
 from serve_app.core.endpointing import Endpointer
 from serve_app.core.events import SpeechStarted, SpeechStopped
 from serve_app.engines import HEARING_RATE, Pcm, VoiceActivity
+from serve_app.speech_gate import LIKELY, ONSET_S, LevelledVoice
 
 PAUSE_S = 0.5
 """Of silence that ends a stretch: with more, times are coarser and words no better (44 s of read speech, Moonshine: 4 wrong of 119 words,
@@ -62,19 +63,21 @@ def pieces(pcm: Pcm) -> Iterator[Pcm]:
 def _spoken(pcm: Pcm, voice_activity: VoiceActivity) -> Iterator[tuple[float, float]]:
     """Seconds from the beginning, start and end of each stretch."""
     endpointer = Endpointer(ServerVad(prefix_padding_s=0.0, silence_s=PAUSE_S))
-    start_s, end_s = 0.0, len(pcm) / HEARING_RATE
+    start_s, end_s, likely_s = 0.0, len(pcm) / HEARING_RATE, 0.0
     frame_s = voice_activity.frame_samples / HEARING_RATE
     for number, score in enumerate(_scores(pcm, voice_activity)):
+        likely_s += frame_s if score >= LIKELY else 0.0
         match endpointer.feed(score, number * frame_s, (number + 1) * frame_s):
             case SpeechStarted(start_s):
-                pass
+                likely_s = number * frame_s + frame_s - start_s
             case SpeechStopped(last_speech_s=last_s):
-                yield start_s, min(last_s, end_s)
+                if likely_s >= ONSET_S or last_s >= end_s:  # a knock is shorter, and so may a word be that the end of the file cuts off
+                    yield start_s, min(last_s, end_s)
 
 
 def _scores(pcm: Pcm, voice_activity: VoiceActivity) -> Iterator[float]:
     """Frame by frame, and silence at the end that closes what is open."""
-    frame, stream = voice_activity.frame_samples, voice_activity.open()
+    frame, stream = voice_activity.frame_samples, LevelledVoice(voice_activity.open())
     for at in range(0, len(pcm), frame):
         samples = pcm[at : at + frame]
         yield stream.score(samples if len(samples) == frame else np.pad(samples, (0, frame - len(samples))))

@@ -5,6 +5,7 @@ import gc
 import json
 import tracemalloc
 
+import numpy as np
 import pytest
 
 from tests.session.line import House, a_spoken_turn
@@ -60,6 +61,11 @@ async def test_the_sound_of_a_session_goes_with_it_before_its_objects_do() -> No
         gc.enable()
 
 
+def tone(seconds: float) -> bytes:
+    """24 kHz; the fake voice activity takes it for speech."""
+    return (9000 * np.sin(np.arange(int(seconds * 24_000)) / 12)).astype("<i2").tobytes()
+
+
 def taken() -> int:
     """Bytes, since tracemalloc started."""
     return tracemalloc.get_traced_memory()[0]
@@ -79,7 +85,7 @@ async def test_audio_in_an_item_is_transcribed_before_the_model_is_asked() -> No
     house = House(["What is the capital of France?"], ["Paris."])
     async with house.session() as line:
         line.sets(output_modalities=["text"], audio={"input": {"transcription": {"model": "whisper-1", "keywords": ["France"]}}})
-        audio = base64.b64encode(bytes(48_000)).decode()
+        audio = base64.b64encode(tone(1.0)).decode()
         parts = [{"type": "input_text", "text": "Answer this:"}, {"type": "input_audio", "audio": audio}]
         line.says("conversation.item.create", item={"type": "message", "role": "user", "id": "brought", "content": parts})
         line.says("response.create")
@@ -91,6 +97,50 @@ async def test_audio_in_an_item_is_transcribed_before_the_model_is_asked() -> No
         assert house.recogniser.hints[-1].keywords == ("France",)
         line.says("conversation.item.retrieve", item_id="brought")
         assert len(base64.b64decode(content(await line.gets("conversation.item.retrieved"), 1)["audio"])) == pytest.approx(48_000, abs=100)
+
+
+async def test_audio_without_speech_has_no_words_however_it_comes() -> None:
+    house = House(["You."])
+    async with house.session() as line:
+        line.sets(audio={"input": {"turn_detection": None, "transcription": {"model": "whisper-1"}}})
+        part = {"type": "input_audio", "audio": base64.b64encode(bytes(3 * 48_000)).decode()}
+        line.says("conversation.item.create", item={"type": "message", "role": "user", "id": "brought", "content": [part]})
+        heard = await line.gets("conversation.item.input_audio_transcription.completed")
+        assert (heard["item_id"], heard["transcript"]) == ("brought", "")
+        assert heard["usage"]["seconds"] == pytest.approx(3.0, abs=0.01)
+        line.sends_audio(bytes(2 * 48_000))
+        line.says("input_audio_buffer.commit")
+        heard = await line.gets("conversation.item.input_audio_transcription.completed")
+        assert heard["transcript"] == "" and heard["usage"]["seconds"] == pytest.approx(2.0, abs=0.01)
+    assert house.recogniser.batches == []
+
+
+async def test_silence_around_what_is_said_by_hand_is_not_recognised_and_counts() -> None:
+    house = House()
+    async with house.session() as line:
+        line.sets(audio={"input": {"turn_detection": None, "transcription": {"model": "whisper-1"}}})
+        for seconds in (5.0, 1.0, 5.0):
+            line.sends_audio(tone(seconds) if seconds == 1.0 else bytes(int(seconds * 48_000)))
+        line.says("input_audio_buffer.commit")
+        heard = await line.gets("conversation.item.input_audio_transcription.completed")
+        recognised_s = float(heard["transcript"].split()[1])
+        assert 1.0 <= recognised_s < 2.5 and heard["usage"]["seconds"] == pytest.approx(11.0, abs=0.01)
+        line.says("conversation.item.retrieve", item_id=heard["item_id"])
+        kept = base64.b64decode(content(await line.gets("conversation.item.retrieved"), 0)["audio"])
+        assert len(kept) / 48_000 == pytest.approx(11.0, abs=0.05), "the silence is part of the item"
+
+
+async def test_an_item_that_is_deleted_while_it_is_looked_at_is_not_transcribed() -> None:
+    house = House()
+    async with house.session() as line:
+        part = {"type": "input_audio", "audio": base64.b64encode(tone(60.0)).decode()}
+        line.says("conversation.item.create", item={"type": "message", "role": "user", "id": "brought", "content": [part]})
+        line.says("conversation.item.delete", item_id="brought")
+        await line.gets("conversation.item.deleted")
+        line.says("conversation.item.create", item={"type": "message", "role": "user", "id": "brought", "content": [part]})
+        line.sets(audio={"input": {"transcription": {"model": "whisper-1"}}})
+        heard = await line.gets("conversation.item.input_audio_transcription.completed")
+        assert heard["usage"]["seconds"] == pytest.approx(60.0, abs=0.01)
 
 
 async def test_audio_in_an_item_that_is_refused_is_not_transcribed() -> None:
