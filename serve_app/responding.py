@@ -8,7 +8,7 @@ nobody has heard or read of yet.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -25,6 +25,9 @@ from serve_app.streams import begun_again, closable
 PIECES_AHEAD = 64
 """Pieces of audio that are made while earlier ones wait for their time: some seconds, so that the next clause is ready when this one
 ends."""
+LONGEST_PIECE_S = 2.0
+"""Engines may give a clause in one piece, which at the slowest speed is a minute: no message is to be above 1 MiB, and audio is sent only so
+far ahead of its playback."""
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +147,8 @@ class Responding:
                 if first:
                     self._post(ev.SoundMade(self.id, saying.clause.clause))
                     first = False
-                await self._pieces.put(_Piece(saying, sound))
+                for part in _parts(sound, round(LONGEST_PIECE_S * self._engines.text_to_speech.sample_rate)):
+                    await self._pieces.put(_Piece(saying, part))
 
     async def _play(self) -> None:
         """Sends what was made, not further ahead of playback than the bound."""
@@ -170,3 +174,10 @@ def _reason(error: Exception, what: str) -> str:
         return f"{what}: {error}"
     log.exception("%s", what, exc_info=error)
     return f"{what}."
+
+
+def _parts(sound: Sound, most: int) -> Iterator[Sound]:
+    """The sound in pieces of at most so many samples; all its words are with the first, for their times count from the clause's start."""
+    yield Sound(sound.pcm[:most], sound.words)
+    for start in range(most, len(sound.pcm), most):
+        yield Sound(sound.pcm[start : start + most])
