@@ -26,8 +26,8 @@ PIECES_AHEAD = 64
 """Pieces of audio that are made while earlier ones wait for their time: some seconds, so that the next clause is ready when this one
 ends."""
 LONGEST_PIECE_S = 2.0
-"""Engines may give a clause in one piece, which at the slowest speed is a minute: no message is to be above 1 MiB, and audio is sent only so
-far ahead of its playback."""
+"""Engines may give a clause in one piece, which at the slowest speed is a minute: no message is to be above 1 MiB, and audio is sent only
+so far ahead of its playback."""
 
 log = logging.getLogger(__name__)
 
