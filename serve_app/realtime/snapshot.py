@@ -38,9 +38,24 @@ def packed(session: SessionObject, newest_first: Iterable[Item], most_bytes: int
         if left < 0:
             break
         items.append(item)
-    called = {item["call_id"] for item in items if item["type"] == "function_call"}  # an older call may have been left out
-    items = [item for item in items if item["type"] != "function_call_output" or item["call_id"] in called]
-    return orjson.dumps({"version": VERSION, "session": settings, "items": items[::-1]})
+    return orjson.dumps({"version": VERSION, "session": settings, "items": _results_after_calls(items[::-1])})
+
+
+def _results_after_calls(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """An item is taken when the call that it is the result of is there: a client may have put it before that, and an older call may have
+    been left out."""
+    ordered: list[dict[str, Any]] = []
+    called: set[str] = set()
+    early: dict[str, list[dict[str, Any]]] = {}
+    for item in items:
+        if item["type"] == "function_call_output" and item["call_id"] not in called:
+            early.setdefault(item["call_id"], []).append(item)
+            continue
+        ordered.append(item)
+        if item["type"] == "function_call":
+            called.add(item["call_id"])
+            ordered += early.pop(item["call_id"], [])
+    return ordered
 
 
 def unpacked(data: bytes) -> Snapshot:

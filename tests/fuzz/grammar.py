@@ -121,7 +121,7 @@ class Grammar:
             self._plan_of_items()
         elif chance < 0.06:
             self._plan_of_calls()
-        elif chance < 0.09:
+        elif chance < 0.075:
             self._plan_of_speech()
         if self._planned:
             return self._planned.popleft()

@@ -36,8 +36,8 @@ from tests.fuzz.fakes import BYSTANDER, Canceller, engines
 from tests.fuzz.grammar import Event, Grammar, Known, Sent
 
 SERVED = Served("small", "ear", "af_heart", ("af_heart", "af_bella"), "Be brief.")
-FUZZERS = 3
-MESSAGES = 120
+FUZZERS = 5
+MESSAGES = 160
 """Of one client, about."""
 PATIENCE_S = 120.0
 """Virtual seconds in which a session answers something harmless."""
@@ -108,8 +108,8 @@ class Watched:
             self.sent_ids.add(sent.event_id)
         self._trace.append((f"> {sent.kind}", sent.raw))
 
-    def see(self, text: str) -> Event:
-        event: Event = json.loads(text)
+    def see(self, text: str, event: Event) -> None:
+        """Raises Failed."""
         self.types[str(event.get("type"))] += 1
         self._trace.append(("<", text))
         if 4 * len(text) > LONGEST_MESSAGE and len(text.encode()) > LONGEST_MESSAGE:
@@ -128,7 +128,6 @@ class Watched:
                 raise Failed(f"an error for an event that was not sent: {error}")
         self.known.see(event)
         self.digest.update(_SOUND.sub(_length, text).encode())
-        return event
 
 
 class Client:
@@ -163,11 +162,11 @@ class Client:
         await self.reads.wait()
         if self.gone:
             raise Disconnected("hung up")
+        event: Event = json.loads(text)
         try:
-            event = self.watched.see(text)
+            self.watched.see(text, event)
         except Failed as failed:
             self.broken = self.broken or failed
-            return
         if self.keeps:
             self.events.append(event)
             self._heard.set()
@@ -281,7 +280,7 @@ class Fuzzer:
             longest_s=self._dice.choice((2.0, 20.0)) if ending == "expires" else 1e6,
             lead_s=self._dice.choice((0.5, 4.0)),
             barge_in_s=self._dice.choice((0.0, 0.6)),
-            echo=Canceller if self._dice.random() < 0.2 else None,
+            echo=Canceller if self._dice.random() < 0.1 else None,
             eager=lambda: True,
             warms=lambda: True,
             timings=self._dice.random() < 0.2,
@@ -426,8 +425,6 @@ class Bystander:
                 self._found.turns_beside += 1
                 if self.stops:
                     break
-            if client.broken is not None:
-                raise client.broken
             client.watched.invariants.finish()
             self._found.add(client, None, "")
         except (AssertionError, virtual_time.Stuck) as failed:
@@ -448,6 +445,8 @@ class Bystander:
             return event["type"] == "response.done"
 
         done = (await client.gets(last))["response"]
+        if client.broken is not None:
+            raise client.broken
         errors = [one["error"] for one in heard if one["type"] == "error"]
         transcripts = [one["transcript"] for one in heard if one["type"].endswith("input_audio_transcription.completed")]
         said = [one["transcript"] for one in heard if one["type"] == "response.output_audio_transcript.done"]

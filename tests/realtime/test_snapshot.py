@@ -14,3 +14,9 @@ def test_a_result_whose_call_has_no_room_is_left_out_with_it() -> None:
     kept = [item["id"] for item in unpacked(packed(session, newest_first)).items]
     short = [item["id"] for item in unpacked(packed(session, newest_first, 3000)).items]
     assert (kept, short) == (["call", "said", "out"], ["said"])
+
+
+def test_a_result_that_stands_before_its_call_is_made_again_after_it() -> None:
+    session = SessionObject("sess_1", SERVED, 0)
+    call, out = FunctionCall("call", "look_up", "call_1", "{}"), FunctionCallOutput("out", "call_1", "fog")
+    assert [item["id"] for item in unpacked(packed(session, [call, out])).items] == ["call", "out"]

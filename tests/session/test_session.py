@@ -233,3 +233,15 @@ async def test_a_minute_of_silence_makes_no_turn() -> None:
         await line.gets("input_audio_buffer.cleared")
         assert line.types() == ["session.created", "input_audio_buffer.cleared"]
         assert house.recogniser.batches == []
+
+
+async def test_a_sound_that_comes_in_one_piece_is_sent_in_messages_that_every_client_takes() -> None:
+    """A clause at the slowest speed is a minute of sound, which some engines give at once."""
+    house = House([], ["a" * 200])
+    async with house.session(lead_s=100.0) as line:
+        line.sets(audio={"output": {"speed": 0.25}})
+        line.says("response.create", response={"instructions": "Say a."})
+        await line.gets("response.done")
+        assert line.audio_bytes() == 200 * 0.04 * 24_000 * 2
+        deltas = [one["delta"] for one in line.seen if one["type"] == "response.output_audio.delta"]
+        assert len(deltas) == 4 and max(map(len, deltas)) <= 2.0 * 24_000 * 2 * 4 / 3 + 4
