@@ -13,7 +13,7 @@ _TO = r"\s?[-–—]\s?|\s(?:to|through|until)\s"
 _HALF = r"(?P<half>[aApP]\.?\s?[mM]\b\.?(?!\w))"
 _YEAR = r"(?P<year>[12]\d{3})"
 _DAY = r"(?P<day>\d{1,2})"
-_SHORT_DAY = "Mon|Tues?|Wed|Thurs?|Thu|Fri|Sat|Sun"
+_SHORT_DAY = "Mon|Tues?|Weds?|Thurs?|Thu|Fri|Sat|Sun"
 _TOO_MUCH = r"(?![\d:./,%]\d|\d|\s?[ap]\.?m)"
 # Where only these words come before, m/d is a date whatever the numbers are.
 _ON = r"\b(?:[Oo]n|[Dd]ue|[Dd]ated|[Dd]ate:?|[Ss]ince|[Uu]ntil|[Tt]ill|[Dd]eadline(?:\sis)?:?)\s"
@@ -99,6 +99,11 @@ def _month_of_year(found: re.Match[str]) -> str:
     if first % 100 < second:
         return f"{year(first)} to {cardinal(str(second))}"
     return found[0]
+
+
+def _month_of_card(found: re.Match[str]) -> str:
+    month, two_digits = found[2] or found[4], found[3] or found[5]
+    return f"{found['before'] or ''}{MONTHS[int(month) - 1]} {year(2000 + int(two_digits))}"
 
 
 def _slashed_day(found: re.Match[str]) -> str:
@@ -202,7 +207,8 @@ def _seconds(found: re.Match[str]) -> str:
 
 _DECADE_BEFORE = re.compile(r"(?:\b(?:the|his|her|their|my|your|our|early|late|mid|in|of|since)[\s-]|')$", re.IGNORECASE)
 _CERTAIN = re.compile(
-    r"(?:\b(?:in|since|until|till|from|circa|year|years|early|late|mid|summer|winter|spring|fall|autumn|founded|established|"
+    r"(?:\b(?:in|since|until|till|from|circa|year|years|early|late|mid|year was|year is|summer|winter|spring|fall|autumn|"
+    r"founded|established|"
     r"built|built in|opened|published|born|died|"
     r"copyright|class of|war of|act of|treaty of|revolution of|crash of|fire of|constitution of|election of|back in|ago in|"
     rf"{'|'.join(MONTHS)})[\s,-]+|©\s?|[(\[]|\d{{4}}\s?(?:to|and|until|through|or|-|–)\s?)$",
@@ -288,6 +294,13 @@ DATES: Steps = (
     (re.compile(r"\b9/11\b"), "nine eleven"),
     (
         re.compile(
+            r"(?P<before>\b(?:[Ee]xp(?:ires|iry|iration)?\.?(?: date)?:?|[Vv]alid (?:thru|until|through|to)) )(0?[1-9]|"
+            r"1[0-2])/(\d\d)(?![\d/])|(?<![\d/])(0[1-9])/(\d\d)(?![\d/])"
+        ),
+        _month_of_card,
+    ),
+    (
+        re.compile(
             rf"(?P<before>{_ON})(?P<m>\d{{1,2}})/(?P<d>\d{{1,2}})(?![\d/]|\s(?:of|cup|inch|teaspoon|tablespoon|mile)|"
             r"-inch)"
         ),
@@ -305,7 +318,7 @@ DAYS_AND_MONTHS: Steps = (
         ),
         lambda found: re.sub(r"\s?[-–]\s?", " to ", _weekday(found)),
     ),
-    (re.compile(r"\b(Mon|Tues?|Wed|Thurs?|Thu|Fri)\b(?:\.(?=\s[a-z\d])|\.)?(?!['’-]|\s(?:Chéri|Dieu))"), _weekday_alone),
+    (re.compile(r"\b(Mon|Tues?|Weds?|Thurs?|Thu|Fri)\b(?:\.(?=\s[a-z\d])|\.)?(?!['’-]|\s(?:Chéri|Dieu))"), _weekday_alone),
     (re.compile(r"\b(Sat|Sun)\b(?:\.(?=,|\s?[a-z\d])|(?=,?\s(?:\d|at\s\d|" + _MONTH + r")))"), _weekday_alone),
     (
         re.compile(
@@ -313,6 +326,20 @@ DAYS_AND_MONTHS: Steps = (
             r"Sun)\b"
         ),
         lambda found: DAYS[found[0][:3]],
+    ),
+    (
+        re.compile(
+            r"(?<=\b(?:open|Open)\s)(Sat|Sun)\b\.?|(?<=\b(?:closed|Closed)\s)(?:Sat|Sun)\b\.?|(?<=\b(?:last|next|this)\s)(?:Sat|"
+            r"Sun)\b\.?"
+        ),
+        lambda found: DAYS[found[0][:3]],
+    ),
+    (
+        re.compile(
+            r"(?<=\b(?:until|since)\s)(?P<month>Mar|Apr|Jun|Jul)\.|(?<=\bthrough\s)(?:Mar|Apr|Jun|Jul)\.|(?<=[-–])(?:Mar|Apr|Jun|"
+            r"Jul)\."
+        ),
+        lambda found: MONTHS[_month_number(found[0]) - 1],
     ),
     (re.compile(r"\b(?P<month>Jan|Feb|Aug|Sept?|Oct|Nov|Dec)\.(?!\w)"), _month_alone),
     (re.compile(r"(?<=\b(?:in|by|of|to)\s)(?P<month>Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?"), _month_alone),
@@ -350,6 +377,7 @@ DURATIONS: Steps = (
 
 DECADES: Steps = (
     (re.compile(r"(?<![\w'])'?(\d\d)?([1-9]0|00)'?s\b"), _decade),
+    (re.compile(r"\b(10|100|1,?000)s(?=\sof\b)"), lambda found: {2: "tens", 3: "hundreds"}.get(len(found[1]), "thousands")),
     (re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s?s\b(?!')"), _seconds),
     (re.compile(r"(?<![\w'\"])'(\d\d)\b(?!['\d])"), _short_year),
 )

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-from serve_app.speech_numerals import Steps, cardinal, counts, one_by_one, pairs, spelled
+from serve_app.speech_numerals import Steps, cardinal, counts, one_by_one, pairs, plural, spelled
+from serve_app.speech_tables import MONTHS, STREETS
 
 _SEP = r"[ .-]"
 _CALL = (
@@ -23,7 +24,8 @@ _SECRET = (
     r"(?:[Pp]ass)?[Cc]odes?|PIN|pin|OTP|[Pp]assword|[Pp]assphrase|[Cc]onfirmation|[Tt]racking|[Aa]ccount|[Aa]cct\.?|[Ss]erial|[Rr]eference|"
     r"[Rr]ef\.?|[Bb]ooking|[Rr]eservation|[Oo]rder|[Ii]nvoice|[Tt]icket|[Cc]ase|[Cc]laim|[Pp]olicy|[Mm]embership|[Mm]ember|[Cc]ustomer|"
     r"[Ee]mployee|[Ss]tudent|[Ll]icen[sc]e|[Pp]assport|[Rr]outing|[Cc]ard|ZIP|[Zz]ip|[Pp]ostcode|[Pp]ostal|SKU|IMEI|VIN|ISBN|SSN|IBAN|ID|"
-    r"[Ee]xtension|[Ee]xt\.?|[Ee]nding (?:in|with)|[Dd]igits|[Ll]ocker|[Vv]oucher|[Cc]oupon|[Gg]ift card|[Pp]hone|[Tt]elephone|[Ff]ax"
+    r"[Ee]xtension|[Ee]xt\.?|[Ee]nding (?:in|with)|[Dd]igits|CVV|CVC|[Ll]ocker|[Vv]oucher|[Cc]oupon|[Gg]ift card|[Pp]hone|"
+    r"[Tt]elephone|[Ff]ax"
 )
 _IS = r"(?:\s(?:code|number|no\.?|num|ID|id|card))?(?:\s?(?:is|was|are|be|to|=|:|of|number|reads|will be))*:?\s?\ue000?#?\s?"
 _PLACES = (
@@ -75,7 +77,7 @@ def _emergency(found: re.Match[str]) -> str:
 def _code(found: re.Match[str]) -> str:
     token, after = found["token"], found.string[found.end() :]
     digits = sum(char.isdigit() for char in token)
-    least = 3 if re.match(r"(?:pass)?code|pin|otp|password|ext|digits|ending", found["what"], re.IGNORECASE) else 4
+    least = 3 if re.match(r"(?:pass)?code|pin|otp|password|ext|digits|ending|cv", found["what"], re.IGNORECASE) else 4
     if not digits or len(token) < least or counts(after) or re.match(r"[.,]\d", after):
         return found[0]
     head = found[0][: found.start("token") - found.start()]
@@ -90,6 +92,13 @@ def _place(found: re.Match[str]) -> str:
 
 def _model(found: re.Match[str]) -> str:
     return f"{found['letters']} {pairs(found['number'])}"
+
+
+def _two_part_model(found: re.Match[str]) -> str:
+    series = found[2] if "." in found[2] or len(found[2]) < 3 else pairs(found[2])
+    number = found[3]
+    said = f"{cardinal(number[:2])} {pairs(number[2:])}" if len(number) == 5 else pairs(number)
+    return f"{found[1]} {series} {said} {' '.join(found[4])}".rstrip()
 
 
 def _ip_address(found: re.Match[str]) -> str:
@@ -124,6 +133,7 @@ CLAUSE_BORDER = "\ue000"
 """Stands between such an end and the next clause."""
 
 IDENTIFIERS: Steps = (
+    (re.compile(r"\b[A-Z]{2}\d\d(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,4})?\b"), lambda found: spelled(found[0])),
     # Telephone numbers: their groups say so, or the word before.
     (re.compile(rf"(?<![\w.])\+\d{{1,3}}{_SEP}?(?:\(\d{{1,4}}\){_SEP}?)?\d[\d .-]{{4,14}}\d\b{_EXTENSION}"), _telephone),
     (re.compile(rf"(?<![\w.,-])(?:1{_SEP})?(?:\(\d{{3}}\)\s?|\d{{3}}{_SEP})\d{{3}}{_SEP}\d{{4}}\b(?![.,-]?\d){_EXTENSION}"), _telephone),
@@ -150,11 +160,16 @@ IDENTIFIERS: Steps = (
     (re.compile(r"(?<![\w.,-])\d{5}-\d{4}\b(?![.,-]?\d)"), _digits),
     (re.compile(rf"(?<=\b(?:{_STATES}) )\d{{5}}\b(?![.,]?\d)"), _digits),
     (re.compile(r"(?<![\w.,-])\d+(?:-\d+){2,}\b(?![.,-]?\d|%)"), _hyphened),
+    (re.compile(r"\b(?:[Tt]ext|SMS|send|Send)\s(?:\w+\s){1,3}to\s(?P<number>\d{5,6})\b"), _emergency),
+    (
+        re.compile(rf"\b(\d{{3,4}})(?=\s(?:(?:North|South|East|West)\s)?(?:[A-Z][\w'’]+\s){{1,3}}(?:{'|'.join(STREETS.values())})\b)"),
+        lambda found: pairs(found[1]),
+    ),
     # Codes: the word before says so, or letters and digits by turns.
     (
         re.compile(
-            rf"(?<!\w)(?P<what>{_SECRET}){_IS}(?<![\w.])(?P<token>(?=[A-Za-z-]*\d)(?:[A-Z0-9]+|"
-            r"[A-Z]+-[A-Z0-9-]*\d[A-Z0-9]*))\b(?![.,:/%]\d|%|[a-z]|\s?(?:USD|EUR|GBP)\b)"
+            rf"(?<!\w)(?P<what>{_SECRET}){_IS}(?<![\w.])(?P<token>(?=[A-Za-z-]*\d)[A-Z0-9]+(?:-[A-Z0-9]+)*)"
+            r"\b(?![.,:/%]\d|%|[a-z]|\s?(?:USD|EUR|GBP)\b)"
         ),
         _code,
     ),
@@ -173,7 +188,18 @@ IDENTIFIERS: Steps = (
     (re.compile(rf"(?P<name>\b(?:{_SOFTWARE}) )(?P<version>\d+(?:\.\d+)+)(?![\w.]?\d|\w|\s?%)"), _version),
     (re.compile(r"(?<![\w.])(?P<name>)(?P<version>\d+(?:\.\d+){2,})(?![\w.]?\d)"), _version),
     # Models, rooms, roads: in pairs.
-    (re.compile(r"\b(?P<what>Boeing|Airbus)(?P<sep> A?)(?P<number>\d{3})(?=-\d{3}\b)"), lambda found: f"{_place(found)} "),
+    (re.compile(r"\b([45]\d\d)\(([a-z])\)"), lambda found: f"{pairs(found[1])} {found[2]}"),
+    (re.compile(r"\b802\.(\d{1,2})([a-z]{0,2})\b"), lambda found: f"eight oh two dot {cardinal(found[1])} {found[2]}".rstrip()),
+    (re.compile(r"\b(7[0-8]7)-(\d{3})\b"), lambda found: f"{pairs(found[1])} {pairs(found[2])}"),
+    (re.compile(r"(?<=[A-Z])(\d)s\b"), lambda found: f" {plural(cardinal(found[1]))}"),
+    (re.compile(r"\b(?P<what>Boeing)(?P<sep> )(?P<number>\d{3})-(?=\d{3}\b)"), lambda found: f"{_place(found)} "),
+    (
+        re.compile(
+            rf"\b(?!(?:{'|'.join(month[:3] for month in MONTHS)})|"
+            rf"\d)([A-Za-z]{{1,10}})-?(\d{{1,4}}(?:\.\d+)?)-(\d{{2,5}})([A-Z]{{0,3}})\b(?![-.,]?\d)"
+        ),
+        _two_part_model,
+    ),
     (re.compile(rf"(?<!\w)(?P<what>{_PLACES})(?P<sep>(?: number)? #?)(?P<number>\d{{3,4}})\b(?![,.]?\d|\s?[%°]|:\d)"), _place),
     (
         re.compile(

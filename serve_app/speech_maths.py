@@ -40,9 +40,9 @@ def _is_formula(body: str) -> bool:
 
 
 def _plain(body: str) -> str:
-    body = re.sub(r"\\(?:d?frac|tfrac)\s?\{([^{}]*)\}\s?\{([^{}]*)\}", _over, body)
     body = re.sub(r"\\sqrt\[3\]\s?\{([^{}]*)\}", r" ∛ \1", body)
     body = re.sub(r"\\sqrt\s?\{([^{}]*)\}", r" √ \1", body)
+    body = re.sub(r"\\(?:d?frac|tfrac)\s?\{([^{}]*)\}\s?\{([^{}]*)\}", _over, body)
     body = re.sub(r"\^\{\\circ\}|\^\\circ", "°", body)
     body = re.sub(r"\\([a-zA-Z]+|[%$,;!])", lambda found: f" {_COMMANDS.get(found[1], found[1])} ", body)
     body = re.sub(r"([\^_])\s?\{([^{}]*)\}", lambda found: found[1] + found[2].strip().replace(" ", ""), body)
@@ -66,6 +66,9 @@ BEFORE_MARKDOWN: Steps = (
     (re.compile(r"(\\(?:d?frac|tfrac)\s?\{[^{}]*\}\s?\{[^{}]*\}|\\sqrt\s?\{[^{}]*\}|\\(?:times|cdot|pm|leq?|geq?|neq?|approx|infty|pi|"
         r"alpha|beta|theta|to)\b)"), lambda found: _plain(found[1])),
     (re.compile(r"^[ \t]*>\s?(?=\d)", re.MULTILINE), "more than "),
+    (re.compile(r"^[ \t]*>=\s?(?=\w)", re.MULTILINE), "at least "),
+    (re.compile(r"^[ \t]*<=\s?(?=\w)", re.MULTILINE), "at most "),
+    (re.compile(r"&lt;(/?)(\w+)\s?/?&gt;"), r" \2 "),
     (re.compile(r"\b([A-Z]):\\(?=\w)((?:[\w .-]+\\)*[\w.-]*)"), _folder),
     (re.compile(r"(?<=[\w)])\s?\*\s?(?=[\w(])(?<=\d\*)|(?<=\d)\s\*\s(?=[\w(])|(?<=[\s(][a-z])\s?\*\s?(?=[a-z\d]\b)"), " × "),
 )  # fmt: skip
@@ -73,7 +76,7 @@ BEFORE_MARKDOWN: Steps = (
 
 def before_markdown(text: str) -> str:
     """The text with signs that markdown would swallow as words or other signs. What is quoted as code stays as it is."""
-    if not any(char in text for char in "<>$\\*=_"):
+    if not any(char in text for char in "<>$\\*=_&"):
         return text
     pieces, last = [], 0
     for code in _QUOTED_CODE.finditer(text):
@@ -103,9 +106,7 @@ def _power(found: re.Match[str]) -> str:
 
 def _scientific(found: re.Match[str]) -> str:
     exponent = found["exponent"].lstrip("+")
-    said = _exponent(exponent).strip() if exponent.lstrip("-−") not in ("2", "3") or exponent[0] in "-−" else _exponent(exponent).strip()
-    if exponent in ("2", "3"):
-        said = f"to the {ordinal(int(exponent))}"
+    said = f"to the {ordinal(int(exponent))}" if exponent in ("2", "3") else _exponent(exponent).strip()
     unit = found["unit"]
     after = ""
     if unit:
@@ -116,6 +117,14 @@ def _scientific(found: re.Match[str]) -> str:
 
 def _superscript(found: re.Match[str]) -> str:
     return _exponent(unicodedata.normalize("NFKC", found[0]).replace("−", "-"))
+
+
+def _minus_in_formula(found: re.Match[str]) -> str:
+    """A dash with spaces is a minus where a sign of a formula stands beside its numbers and letters."""
+    before, after = found.string[: found.start()], found.string[found.end() :]
+    term_before = re.search(r"(?:^|[\s(=+×÷-])(?:\d*[a-z]?[²³]?|squared|cubed)$|\)$", before)
+    signed = re.search(r"[=^+×÷√]|\b(?:squared|cubed)\b", found.string)
+    return " minus " if signed and term_before and re.match(r"\(|\d*[a-z]{0,2}(?:\b|[²³])", after) else found[0]
 
 
 def _formula(found: re.Match[str]) -> str:
@@ -156,14 +165,17 @@ FORMULAS: Steps = (
         _scientific,
     ),
     (re.compile(r"(?<![\w.])(?P<amount>\d+(?:\.\d+)?)[eE](?P<exponent>[-+−]?\d{1,3})(?P<unit>)(?![\w.]\w|\w)"), _scientific),
-    (re.compile(r"(?<=[\w)])\s?\^\s?(\(?[-−+]?\w+\)?)"), _power),
+    (re.compile(r"(?<=[\w)])\s?\^\s?(\([^()]*\)|[-−+]?\w+)"), _power),
     (re.compile(rf"(?<![\w])(?:(?:{_ELEMENTS})\d{{0,2}}){{1,6}}(?<=\d)(?!\w)(?<!\d\d\d)|(?<!\w)(?:CO2|H2O|(?:NaCl|KCl|HCl|NaOH|KOH|"
         r"NaHCO3|CaCO3)(?!\w))"), _formula),
     (re.compile(r"(?<![\w-])([KQRBN])?([a-h]?[1-8]?)(x?)([a-h][1-8])(=[QRBN])?([+#])?(?![\w])"), _move),
     (re.compile(r"(?<![\w-])O-O(?:-O)?(?![\w-])"), _castles),
-    (re.compile(rf"(?<![^\W\d_])[{''.join(GREEK)}](?![^\W\d_])(?<!\dΩ)(?<!\d Ω)(?<!kΩ)(?<!\dμ)"), _greek),
+    (re.compile(rf"(?<![^\W\d_])[{''.join(GREEK)}](?![^\W\d_]{{2}}|[^\W\d_a-z])(?<!\dΩ)(?<!\d Ω)(?<!kΩ)(?<!\dμ)"), _greek),
+    (re.compile(r"(?<=[\w)²³])\s-\s(?=[\w(])|(?<=[a-z)²³])-(?=[\da-z(])|(?<=\d)-(?=[a-z(])"), _minus_in_formula),
+    (re.compile(r"(?:^|(?<=[=(+×÷] )|(?<=[=(+×÷]))-\s?(?=[a-z]\b)"), "minus "),
+    (re.compile(r"(?<![\w!])!(?=[a-z_])"), "not "),
     (re.compile(r"\b([a-z])\s-\s(?=[a-z\d]\b)|(?<=[\d)])\s-\s(?=[a-z]\b(?!\s[a-z]{2}))"), lambda found: f"{found[1] or ''} minus "),
-    (re.compile(r"(?<=\d)\s?!(?=\s?[=+*/×-]|\s(?:equals|is)\b)"), " factorial"),
+    (re.compile(r"(?<=\d)!(?=\s[=+*/×-]|\s(?:equals|is)\b)"), " factorial"),
     (re.compile(r"\b([a-z])\(([a-z])\)"), r"\1 of \2"),
 )  # fmt: skip
 """While the numbers are still digits."""

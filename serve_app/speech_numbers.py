@@ -26,7 +26,7 @@ _CODE = _any(CURRENCY_CODES)
 _UNIT = _any(UNITS)
 _RATE = _any(RATES)
 _SIZES = "hundred|thousand|million|billion|trillion|lakhs?|crores?|mil"
-_MAGNITUDE = rf"(?:\s?(?P<size>{_SIZES})\b|(?:\s?(?P<tn>bn|tn|mn|cr)|(?P<short>[kKmMbBT]|MM|mm))\b(?![²³/]))?"
+_MAGNITUDE = rf"(?:\s?(?P<size>{_SIZES})\b|(?:\s?(?P<tn>bn|tn|mn|cr)|(?P<short>[kKmMbBT]|MM|mm))\b(?![²³]))?"
 _AMOUNT = r"\d{1,3}(?:\.\d{3})+,\d{2}|\d+,\d{2}(?![\d,])|" + NUMBER
 _MINUS = r"(?P<minus>(?<![\w.,)\]%])[-−+]\s?)?"
 _SIGNS = {"-": "minus ", "−": "minus ", "+": "plus ", "": ""}
@@ -89,7 +89,11 @@ def _money(found: re.Match[str]) -> str:
 def _with_cents(whole: int, cents: int, names: tuple[str, str, str]) -> str:
     one, many, cent = names
     large = f"{cardinal(str(whole))} {one if whole == 1 else many}"
-    small = f"{cardinal(str(cents))} {cent if cents == 1 or cent == 'pence' else plural(cent)}"
+    if cent == "pence":
+        cent = "penny" if cents == 1 else cent
+    elif cents != 1:
+        cent = plural(cent)
+    small = f"{cardinal(str(cents))} {cent}"
     if not cents:
         return large
     return f"{large} and {small}" if whole else small
@@ -154,7 +158,8 @@ def _inches(found: re.Match[str]) -> str:
 
 
 def _by(found: re.Match[str]) -> str:
-    return f"{pairs(found[1])} by {pairs(found[2])}" if len(found[1]) > 2 else f"{found[1]} by {found[2]}"
+    of_screen = all(re.fullmatch(r"\d{3,4}", side) for side in found.groups())
+    return f"{pairs(found[1])} by {pairs(found[2])}" if of_screen else f"{found[1]} by {found[2]}"
 
 
 def _per(found: re.Match[str]) -> str:
@@ -175,7 +180,8 @@ def _fraction(found: re.Match[str]) -> str:
     if not 0 < above < below or below > LARGEST_PART:
         return f"{whole or ''}{cardinal(found['above'])} over {cardinal(found['below'])}"
     name = {2: "half", 4: "quarter"}.get(below) or ordinal(below)
-    part = f"{cardinal(str(above))} {name if above == 1 else 'halves' if below == 2 else name + 's'}"
+    single = above == 1 or re.match(r"-[a-z]", found.string[found.end() :])
+    part = f"{cardinal(str(above))} {name if single else 'halves' if below == 2 else name + 's'}"
     if not whole:
         return part
     return f"{cardinal(whole.strip())} and {'a' + part[3:] if above == 1 else part}"
@@ -190,12 +196,11 @@ def _ordinal(found: re.Match[str]) -> str:
 
 
 _THOUSANDS = (re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3}){2,}(?![\d])(?! \d)"), lambda found: found[0].replace(" ", ","))
-_PLAIN = r"(?<![\w.,])"
 
 MONEY: Steps = (
     (
         re.compile(
-            rf"{_MINUS}(?P<symbol>{_SYMBOL})\s?(?P<first>{_AMOUNT})\s?[-–—]\s?(?P<amount>{_AMOUNT}){_MAGNITUDE}"
+            rf"{_MINUS}(?P<symbol>{_SYMBOL})\s?(?P<first>{_AMOUNT})(?:[kKmMbB]|bn)?\s?[-–—]\s?(?P<amount>{_AMOUNT}){_MAGNITUDE}"
             r"(?!\s?[-–—]\d)"
         ),
         _money_range,
@@ -216,6 +221,8 @@ MONEY: Steps = (
 )
 
 RANGES: Steps = (
+    (re.compile(r"(?<![\w.,/-])([1-9]\d)-\1(?![\w.,/%-])"), r"\1 \1"),
+    (re.compile(r"(?<![\w.,/-])([1-9]0)-([1-9]0)(?=\s(?:split|rule|mix|chance|odds|ratio|blend|deal|partnership|custody)\b)"), r"\1 \2"),
     (re.compile(r"(?<![\d.,:/-])(\d+(?:\.\d+)?) [-–—] (\d+(?:\.\d+)?)(?=\s+[a-z]|\s?[%°])"), _spaced_range),
     (
         re.compile(r"(?<=\d)\s?–\s?(?=[\d$€£])|(?<=\d)-(?=[$€£]?\d)|(?<=[%°])[-–](?=\d)|(?<=°[CF])\s?[-–]\s?(?=\d)|(?<=[kKmMg])[-–](?=\d)"),
@@ -224,10 +231,10 @@ RANGES: Steps = (
 )
 
 MEASURES: Steps = (
-    (re.compile(r"\b([3-8])['′]\s?(1[01]|\d)(?:[\"″]|''|\b)"), _feet_and_inches),
+    (re.compile(r"\b(?=[3-8]|\d['′]\s?\d+[\"″])([1-9])['′]\s?(1[01]|\d)(?:[\"″]|''|\b)"), _feet_and_inches),
     (re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)(?:[\"″])(?=\s?[a-z,.;:)]|\s?$|\s[A-Z])"), _inches),
     (re.compile(r"(?<![\w.])(\d+)['′](?=\s[a-z])"), r"\1 feet"),
-    (re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)[x×](\d+(?:\.\d+)?)(?![\w^])"), _by),
+    (re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)[x×](\d+(?:\.\d+)?)(?![\d^.])"), _by),
     (
         re.compile(
             rf"(?<=\d)(\s(?:{_UNIT})?)\s?[x×]\s?(?=\d+(?:\.\d+)?\s?(?:in|ft|cm|mm|m|inches|feet|meters)\b)|(?<=\d)(cm|mm|m|ft|"
@@ -292,9 +299,13 @@ STEPS: Steps = (
     *DECADES,
     *MONEY,
     *RANGES,
+    (re.compile(r"(?<=\d)[/⁄](\d+)(?:[\"″])(?=\s[a-z]|\s?[,.;)]|\s?$)"), r"/\1 inch"),
     (re.compile(r"(?<![\w.,/])(?P<whole>\d+\s)?(?P<above>\d+)[/⁄](?P<below>\d+)(?![\d/.]\d|\d|\w)"), _fraction),
     *MEASURES,
     *PER,
+    (re.compile(r"\b(degrees?)\s([CF])\b"), lambda found: f"{found[1]} {'Celsius' if found[2] == 'C' else 'Fahrenheit'}"),
+    (re.compile(r"(?<=\d)\s?★"), " stars"),
+    (re.compile(r"(?<![\d,])(\d),(?=\d(?![\d,]))"), r"\1, "),
     (re.compile(r"(?<![\w.])(\d+):(\d+)(?![\d:.])"), r"\1 to \2"),
     (re.compile(r"(?<![\w.])(\d[\d,]*)(?:st|nd|rd|th)\b"), _ordinal),
     (re.compile(rf"(?<![\w.,)])[-−](?={NUMBER})"), "minus "),

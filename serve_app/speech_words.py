@@ -75,7 +75,11 @@ def _numbered(found: re.Match[str]) -> str:
     return NUMBERED[found[1]] + " "
 
 
-_NAME_BEFORE = re.compile(r"(?:[A-Z][\w'’-]*|\d+(?:st|nd|rd|th))\s$")
+_NAME_BEFORE = re.compile(
+    r"(?:\b(?!(?:The|A|An|This|That|Our|My|Your|His|Her|Their|I|Is|Ask|See|Call|Tell|Dear|And|"
+    r"But)\b)[A-Z][\w'’-]*\.?|"
+    r"\d+(?:st|nd|rd|th))\s$"
+)
 _ADDRESS_BEFORE = re.compile(
     r"(?:\d+[A-Z]?\s(?:[NSEW]\.?W?\s)?|\b(?:on|onto|at|down|along|of|off|to|from|near|and|cross|up|toward|towards|turn|take|"
     r"follow)\s(?:the\s)?)(?:[A-Z0-9][\w'’.-]*\s){1,4}$"
@@ -123,7 +127,7 @@ def _established(found: re.Match[str]) -> str:
 # --- Roman numerals -----------------------------------------------------------------------------------------------------------------------
 
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
-_NUMERAL = r"(?=[IVXLCDM])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
+_NUMERAL = r"(?=[IVXLCDM]+\b)M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 _PARTS = (
     "World Wars?|Chapters?|Parts?|Acts?|Scenes?|Sections?|Volumes?|Vol\\.|Books?|Types?|Phases?|Stages?|Levels?|Episodes?|Super Bowl|Rocky|"
     "Apollo|Titles?|Articles?|Class(?:es)?|Grade|Schedules?|Tables?|Appendix|Annex|Tier|Category|Figure|Form|Division|Round|Group|Vatican|"
@@ -279,7 +283,9 @@ CODE: Steps = (
     (re.compile(r"(?<=[A-Ga-z])\+\+"), " plus plus"),
     (re.compile(r"(?<=\w)--(?=\W|$)(?<=i--)"), " minus minus"),
     (re.compile(r"(?<!\w)([ru])/(?=[A-Za-z]\w)"), r"\1 slash "),
-    (re.compile(r"(?<![\w&])#([A-Za-z]\w+)"), _hashtag),
+    (re.compile(r"#(?=(?:include|define|ifdef|ifndef|endif|pragma|else)\b)"), ""),
+    (re.compile(r"(?<![\w&])#([A-Za-z]\w+|\d+[A-Za-z]{3}\w*)"), _hashtag),
+    (re.compile(r"(?<=\w)<(\w+(?:,\s?\w+)*)>(?!\w)|<([\w-]+(?:[./][\w-]+)+)>"), r" \1\2"),
     (re.compile(r"\b[a-z]{2,}\d?(?:[A-Z][a-z]+\d?)+\b"), _camel),
 )
 
@@ -299,10 +305,9 @@ WORDS: Steps = (
     (re.compile(rf"(?<![\w./\\-])(?<!\d[ -])(?<!slash )(?<!\d)({_PUNCTUATED})(?!\w)"), _abbreviation),
     (re.compile(r"(?<![\w.])(?:[A-Z]\.){2,}"), _initials),
     (re.compile(r"(?<![\w.])([A-Z])\.(?=\s[A-Z][\w.])(?<!I\.)(?<!\d [A-Z]\.)"), r"\1"),
-    (re.compile(r"(?<=\w)'s(?=\s)"), "'s"),
     (
         re.compile(
-            rf"(?<=[a-z],\s)(?<!\bOh, )({_any(set(STATES) - {'OK', 'HI'})})\b(?:\s(\d{{5}}(?:-\d{{4}})?)\b|(?=[,.;:!?)]|\s?$|"
+            rf"(?<=[a-z],\s)(?<!\bOh, )({_any(set(STATES) - {'OK', 'HI', 'MD', 'MA'})})\b(?:\s(\d{{5}}(?:-\d{{4}})?)\b|(?=[,.;:!?)]|\s?$|"
             r"\s(?:and|to|on|in|is|was|for|at)\b))"
         ),
         _state,
@@ -314,6 +319,15 @@ WORDS: Steps = (
         ),
         _part,
     ),
+    (
+        re.compile(
+            r"\b(section|chapter|part|act|volume|phase|stage|type|level|book|article|title|appendix|episode) ((?=[IVX]{2}|"
+            r"V\b)[IVX]+)\b(?!['’]\w|-\w)"
+        ),
+        _part,
+    ),
+    (re.compile(rf"\b({_GIVEN}) (I)(?=\s?[.;:!?)]|\s?$|\s(?:of|ruled|reigned)\b|\s[A-Z][a-z])"), _ruler),
+    (re.compile(r"\bWW(I{1,3})\b"), lambda found: f"World War {cardinal(str(len(found[1])))}"),
     (re.compile(rf"\b({_TITLED}) ({_NUMERAL})\b(?!['’](?:m|ve|d|ll)\b)"), _ruler),
     (re.compile(rf"\b((?:{_GIVEN})(?:\s(?:[A-Z]\.?|[A-Z][a-z]+))?) ((?=[IVX]{{2}}|V\b|X\b)[IVX]+)\b(?<!\bJohn V)"), _ruler),
     (re.compile(r"\b([A-Z][\w'’]+|OS|[A-Z]{2,}) ((?=[IVX]{2}|V\b)[IVX]{1,6})\b(?!['’]\w|-\w)"), _after_name),
@@ -330,14 +344,18 @@ WORDS: Steps = (
 
 _EITHER_LETTER = r"(?<![A-Za-z])(?:[A-Z]|[A-Z]{2,}s?)"
 
+PER_LETTER = {"m": "month", "h": "hour", "w": "week", "a": "year"}
+
 SIGNS_LEFT: Steps = (
     (re.compile(r"(?<=[a-z])/or\b"), " or"),
+    (re.compile(r"(?<=[a-z]\s)([a-z]+s?)/(s|h|min)\b"), lambda found: f"{found[1]} per {RATES[found[2]]}"),
     (re.compile(r"\b([Ss])/he\b"), r"\1he"),
+    (re.compile(r"\bp/([mhwa])\b"), lambda found: f"per {PER_LETTER[found[1]]}"),
     (re.compile(r"\b(km|mi|m)/(h|s)\b"), lambda found: f"{UNITS[found[1]][1]} per {RATES[found[2]]}"),
     (re.compile(r"\b([A-Z]{1,6})/([A-Z]{1,6})(?:/([A-Z]{1,6}))?\b"), lambda found: " ".join(part for part in found.groups() if part)),
     (re.compile(r"(?<=\w)/(?=\w)|(?<=\w)\s/\s(?=\w)"), " or "),
     (re.compile(r"/"), " "),
-    (re.compile(r"={3,}"), " "),
+    (re.compile(r"={3,}|[★☆]"), " "),
     (
         re.compile(
             r"(?:^|(?<=[\s(\"]))(?:<|&lt;)\s?(?=(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twel|thir|fif|twen|"

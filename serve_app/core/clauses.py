@@ -29,7 +29,8 @@ _OPEN = re.compile(r"[*_`\"“(\[]")
 """What may hold together words on both sides of a phrase's border."""
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Mx|Messrs|Msgr|Dr|Prof|St|Mt|Ft|Jr|Sr|Sgt|Capt|Cpt|Cpl|Pvt|Lt|Col|Maj|Gen|Adm|Cmdr|Gov|Sen|Rep|Pres|Rev|Hon|Fr|Supt|"
-    r"vs|etc|approx|dept|est|cf|viz|et al|Inc|Ltd|Co|Corp|Bros|Ave|Blvd|Rd|Ln|Hwy|e\.g|i\.e|a\.m|p\.m|U\.S|U\.K)|(?:^|[\s.])[A-Za-z]|"
+    r"vs|etc|approx|dept|est|cf|viz|et al|Asst|Assoc|"
+    r"Inc|Ltd|Co|Corp|Bros|Ave|Blvd|Rd|Ln|Hwy|e\.g|i\.e|a\.m|p\.m|U\.S|U\.K)|(?:^|[\s.])[A-Za-z]|"
     r"\b(?:der|das|den|dem|des|vom|zum|zur|beim|im|bis|und|oder|seit|(?<!I )am)\s\d{1,3}|"  # German ordinals
     r"(?:^|\n)[\s#>*_+-]*\d{1,3})\.\Z"
 )

@@ -4,6 +4,8 @@ import re
 from collections import Counter
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from serve_app.speech_text import Wording, clauses_in_words, speakable
 from tests.speech.table import Case, cases, failures, report, words_of
@@ -60,3 +62,42 @@ def _said(written: str, language: str) -> str:
 
 def _case(readings: str) -> Case:
     return Case("en", "number", "205", re.compile(readings.replace("~", "(?:and )?")))
+
+
+PIECES = [
+    *[case.written for case in TABLE if case.language == "en"],
+    "**",
+    "1. ",
+    "`",
+    "\n",
+    " ",
+    "-",
+    "/",
+    "$",
+    "%",
+    ":",
+    "(",
+    "'",
+    '"',
+    "I",
+    "Dr.",
+    "V",
+]
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=4), st.sampled_from(["", " ", ", "]), st.integers(0, 30))
+def test_whatever_stands_together_is_read_and_stays_as_it_is_when_read_again(pieces, between, cut):
+    spoken = speakable(between.join(pieces)[cut:])
+    assert not any(char.isdecimal() for char in spoken)
+    assert speakable(spoken) == spoken
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.sampled_from(sorted(set(LEAST_RIGHT) - {"en"})),
+    st.lists(st.sampled_from([case.written for case in TABLE if case.language != "en"]), min_size=1, max_size=3),
+)
+def test_text_of_another_language_than_is_said_is_read_too(language, pieces):
+    spoken = speakable(" ".join(pieces), language)
+    assert speakable(spoken, language) == spoken
