@@ -241,6 +241,8 @@ class ReplyEnd:
     prompt_tokens: int
     reply_tokens: int
     cached_tokens: int = 0
+    looped: bool = False
+    """The model repeated itself, and was stopped."""
 
 
 ReplyPiece = TextDelta | ToolCallDelta | ReplyEnd

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from deployments.engines.control_tokens import ControlTokens
+from deployments.engines.reply_markup import ends_in_thought, opens_markup
 from deployments.engines.tool_calls import CLOSE, OPEN
 from serve_app.engines import ChatMessage, Tool, ToolCall
 from serve_app.errors import PromptRefused, PromptTooLong
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 GREETING = ChatMessage("user", "Hello.")
 ROLES_TOLD = 6
+THOUGHT_TOKENS = 12
+"""That the opening of a thought has at most, with blanks after it."""
 
 
 class ChatPrompt:
@@ -33,7 +36,11 @@ class ChatPrompt:
         self._tokenizer = tokenizer
         self._control = ControlTokens(tokenizer)
         self.context = context
-        self._template_knows_tools = "tools" in str(tokenizer.chat_template)
+        self.knows_tools = "tools" in str(tokenizer.chat_template)
+        """Else tools are told in the system message, and calls in the form of Hermes."""
+        self.markup = tuple(text for text in self._control.texts if opens_markup(text))
+        """Control tokens with which the model begins a call or a thought."""
+        self.special_markup = any(self._control.is_special(text) for text in self.markup)
 
     def tokens(self, prompt: Prompt, reply: int) -> list[int]:
         """The prompt, short enough that `reply` tokens have room after it. The oldest turns go first, the system message never.
@@ -56,10 +63,14 @@ class ChatPrompt:
             raise PromptTooLong(f"the last turn alone takes more than the {self.context - reply} tokens that this model has for a prompt")
         return rendered(least)
 
+    def opens_thought(self, tokens: list[int]) -> bool:
+        """Whether the template has begun a thought, so that the reply goes on with it."""
+        return ends_in_thought(self._tokenizer.decode(tokens[-THOUGHT_TOKENS:]))
+
     def _rendered(self, messages: list[ChatMessage], tools: Sequence[Tool]) -> list[int]:
         messages, tools = [self._broken(message) for message in messages], [self._broken_tool(tool) for tool in tools]
-        extra: dict[str, Any] = {"tools": [_declared(tool) for tool in tools]} if tools and self._template_knows_tools else {}
-        if tools and not self._template_knows_tools:
+        extra: dict[str, Any] = {"tools": [_declared(tool) for tool in tools]} if tools and self.knows_tools else {}
+        if tools and not self.knows_tools:
             messages = _with_instructions(messages, tools)
         extra |= {"add_generation_prompt": True, "return_dict": False, "enable_thinking": False}
         try:
@@ -102,7 +113,7 @@ class ChatPrompt:
 
     def _plain(self, message: ChatMessage) -> dict[str, Any]:
         plain: dict[str, Any] = {"role": message.role, "content": message.content}
-        if message.tool_calls and self._template_knows_tools:
+        if message.tool_calls and self.knows_tools:
             plain["tool_calls"] = [
                 {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": _arguments(call)}}
                 for call in message.tool_calls
@@ -112,6 +123,24 @@ class ChatPrompt:
         if message.call_id is not None:
             plain["tool_call_id"] = message.call_id
         return plain
+
+
+def told_in_words(prompt: Prompt) -> Prompt:
+    """Without tools, and with the results of earlier calls as what the user says: a model that has seen how it called a tool calls it
+    again, in markup, whatever it is told."""
+    names = {call.call_id: call.name for message in prompt.messages for call in message.tool_calls}
+    messages: list[ChatMessage] = []
+    for message in prompt.messages:
+        if message.role == "tool":
+            message = ChatMessage("user", f"The result of {names.get(message.call_id or '', 'the tool')} is: {message.content}")
+        elif message.tool_calls:
+            if not message.content:
+                continue
+            message = replace(message, tool_calls=())
+        if messages and messages[-1].role == message.role == "user":
+            message = replace(message, content=f"{messages.pop().content}\n{message.content}")
+        messages.append(message)
+    return replace(prompt, messages=tuple(messages), tools=(), tool_choice="auto")
 
 
 def turns_of(messages: Sequence[ChatMessage]) -> tuple[list[ChatMessage], list[list[ChatMessage]]]:

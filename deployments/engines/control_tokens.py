@@ -38,6 +38,7 @@ class ControlTokens:
         """`tokenizer`: of transformers, with a chat template."""
         added = getattr(tokenizer, "added_tokens_decoder", None) or {}
         self._ids_of = {str(token.content): number for number, token in added.items() if _is_control(token)}
+        self._special = frozenset(str(token.content) for token in added.values() if token.special)
         self._numbers = frozenset(self._ids_of.values())
         self._unknown = ""
         """Stands also for what the vocabulary lacks, and is a control token only where it is written."""
@@ -59,6 +60,14 @@ class ControlTokens:
             and any(token.normalized for token in added.values() if _is_control(token))
         )
         self._markers = _markers(str(getattr(tokenizer, "chat_template", "")), self._ids_of, everything=self._copy is None)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return tuple(self._ids_of)
+
+    def is_special(self, text: str) -> bool:
+        """Whether libraries leave it out of decoded text."""
+        return text in self._special
 
     def broken(self, text: str) -> str:
         """The text with nothing in it that the rendered template's tokens can be taken from. Ordinary text comes back as it is."""

@@ -10,9 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from deployments.engines.chat_chunks import ChunkReader
-from deployments.engines.chat_prompt import turns_of
+from deployments.engines.chat_prompt import told_in_words, turns_of
 from deployments.engines.control_tokens import without_markers, without_markers_in
 from deployments.engines.endpoint import Endpoint, Timeouts
+from deployments.engines.reply_reader import may_call
 from serve_app.engines import ChatMessage, Prompt
 from serve_app.errors import PromptRefused, PromptTooLong
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from openai import AsyncOpenAI
 
+    from deployments.engines.reply_reader import ReplyReader
     from serve_app.engines import ReplyPiece
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,8 @@ class OpenAiLanguageModel:
     begins_thinking: bool = False
     """Whether the chat template opens a thought, so that the reply begins within it. Thoughts between <think> tags are never said."""
     _endpoint: Endpoint = field(init=False, repr=False)
+    _perhaps_thinking: bool = field(default=False, init=False, repr=False)
+    """The last reply that showed it began within a thought."""
     _uncounted: bool = field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -60,44 +64,64 @@ class OpenAiLanguageModel:
         await self._endpoint.close()
 
     async def reply(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
-        """A conversation that the endpoint finds too long is tried again without its older half: somebody waits for an answer."""
-        begun = False
+        """A conversation that the endpoint finds too long is tried again without its older half: somebody waits for an answer. So is one
+        that was answered by nothing but markup, with its tools told in words."""
+        begun, in_words = False, False
         while True:
+            readers: list[ChunkReader] = []
             try:
-                async with aclosing(self._endpoint.pieces(partial(self._ask, prompt))) as read:
+                async with aclosing(self._endpoint.pieces(partial(self._ask, prompt, readers))) as read:
                     async for pieces in read:
                         begun = True
                         for piece in pieces:
                             yield piece
-                return
             except PromptTooLong:
                 if begun or (shorter := _without_older_half(prompt)) is None:
                     raise
                 prompt = shorter
+                continue
+            reader = readers[-1]
+            self._learn(reader.written)
+            if in_words or not reader.silent or reader.ended.finish == "length":
+                yield reader.ended
+                return
+            prompt, in_words = told_in_words(prompt), True
 
-    async def _ask(self, prompt: Prompt, client: AsyncOpenAI) -> AsyncGenerator[list[ReplyPiece], None]:
-        """From the first token on what each chunk brought, perhaps nothing that is to be said."""
-        reader = ChunkReader(_tools_matter(prompt), self.begins_thinking)
+    async def _ask(self, prompt: Prompt, readers: list[ChunkReader], client: AsyncOpenAI) -> AsyncGenerator[list[ReplyPiece], None]:
+        """From the first token on what each chunk brought, perhaps nothing that is to be said. The reader is added to `readers`."""
+        reader = ChunkReader(prompt, self.begins_thinking or self._perhaps_thinking, not self.begins_thinking and self._perhaps_thinking)
+        readers.append(reader)
+        # Leaving the block closes the stream, at which servers stop writing.
         async with await client.chat.completions.create(**self._body(prompt)) as stream:
             async for chunk in stream:
                 pieces = list(reader.feed(chunk))
                 if reader.begun:
                     yield pieces
-        self._note(reader)
+                if reader.written.over:
+                    break
         yield list(reader.end())
+        self._note(reader)
+
+    def _learn(self, written: ReplyReader) -> None:
+        """Whether the next reply is likely to begin within a thought. Until the first of them has closed one nobody can know."""
+        if (begins := written.began_thinking) is None or self.begins_thinking or begins == self._perhaps_thinking:
+            return
+        self._perhaps_thinking = begins
+        if begins:
+            log.warning("%s begins its replies within a thought: set llm.options.begins_thinking=true", self.model)
 
     def _body(self, prompt: Prompt) -> dict[str, Any]:
         body: dict[str, Any] = {"model": self.model, "messages": [_message(message) for message in prompt.messages], "stream": True}
         if self.usage:
             body["stream_options"] = {"include_usage": True}
-        if _tools_matter(prompt):
+        if may_call(prompt):
             body["tools"] = [_tool(tool) for tool in prompt.tools]
             body["tool_choice"] = _choice(prompt.tool_choice)
         wishes = {self.limit_name: prompt.max_tokens, "temperature": prompt.temperature, **_constraints(prompt)}
         return body | {name: wish for name, wish in wishes.items() if wish is not None} | {"extra_body": self.extra}
 
     def _note(self, reader: ChunkReader) -> None:
-        if not reader.has_usage and not self._uncounted:
+        if not reader.has_usage and not reader.written.over and not self._uncounted:
             self._uncounted = True
             log.warning("%s counts no tokens: those of %s are reported as 0", self.base_url, self.model)
 
@@ -122,10 +146,6 @@ def _without_older_half(prompt: Prompt) -> Prompt | None:
         return None
     kept = turns[(len(turns) + 1) // 2 :]
     return replace(prompt, messages=tuple([*head, *(message for turn in kept for message in turn)]))
-
-
-def _tools_matter(prompt: Prompt) -> bool:
-    return bool(prompt.tools) and prompt.tool_choice != "none"
 
 
 def _message(message: ChatMessage) -> dict[str, Any]:

@@ -1,8 +1,7 @@
-"""Reading a reply while it is written: text, or calls of tools. Pure; one reader for each reply.
+"""Demanding the call of a tool, and reading one that is all of a reply. Pure; one reader for each reply.
 
-A model that must call a tool is held to JSON by vLLM's structured outputs (`call_schema`), and its arguments stream as they come. One
-that may call a tool writes `<tool_call>{"name": ..., "arguments": {...}}</tool_call>` (the form of Hermes, Qwen and SmolLM2); what does
-not parse as a call stays text, for it is what the model said.
+A model that must call a tool is held to JSON by vLLM's structured outputs (`call_schema`), and its arguments stream as they come. What a
+model writes that may call one is read in reply_markup.py.
 """
 
 from __future__ import annotations
@@ -65,49 +64,6 @@ class JsonCall:
     def end(self) -> Iterator[ReplyPiece]:
         # Cut by the limit on tokens before it named a tool: there is no call to report, and text it is not.
         yield from ()
-
-
-class TaggedCalls:
-    """Text with calls between tags."""
-
-    def __init__(self) -> None:
-        self._held = ""
-        self._calls = 0
-
-    def feed(self, text: str) -> Iterator[ReplyPiece]:
-        self._held += text
-        while self._held:
-            before, tag, after = self._held.partition(OPEN)
-            if not tag:
-                safe = len(self._held) - _begun(self._held)
-                said, self._held = self._held[:safe], self._held[safe:]
-                yield from _text(said)
-                return
-            body, closed, rest = after.partition(CLOSE)
-            yield from _text(before)
-            self._held = tag + after
-            if not closed:
-                return
-            self._held = rest
-            yield from self._call(body, OPEN + body + CLOSE)
-
-    def end(self) -> Iterator[ReplyPiece]:
-        held, self._held = self._held, ""
-        # Small models forget the closing tag.
-        yield from self._call(held.removeprefix(OPEN), held) if held.startswith(OPEN) else _text(held)
-
-    def _call(self, body: str, written: str) -> Iterator[ReplyPiece]:
-        try:
-            call = json.loads(body)
-            name, arguments = call["name"], call.get("arguments", {})
-        except (ValueError, TypeError, KeyError):
-            yield from _text(written)
-            return
-        if not isinstance(name, str) or not isinstance(arguments, dict):
-            yield from _text(written)
-            return
-        yield ToolCallDelta(self._calls, name, json.dumps(arguments))
-        self._calls += 1
 
 
 class Nesting:
@@ -179,13 +135,3 @@ def _bounded(schema: Any) -> Any:
         return schema
     limits = {"minimum": -LARGEST, "maximum": LARGEST} if schema.get("type") == "integer" and "enum" not in schema else {}
     return {**limits, **{name: _bounded(value) for name, value in schema.items()}}
-
-
-def _begun(text: str) -> int:
-    """How many characters at the end of the text may be the beginning of a tag."""
-    return next((size for size in range(min(len(OPEN) - 1, len(text)), 0, -1) if OPEN.startswith(text[-size:])), 0)
-
-
-def _text(said: str) -> Iterator[ReplyPiece]:
-    if said:
-        yield TextDelta(said)

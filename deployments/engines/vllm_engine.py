@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deployments.engines.chat_prompt import ChatPrompt
-from deployments.engines.tool_calls import JsonCall, PlainText, TaggedCalls, call_schema, reply_schema
+from deployments.engines.chat_prompt import ChatPrompt, told_in_words
+from deployments.engines.reply_reader import ReplyReader, known_tools, may_call
+from deployments.engines.tool_calls import reply_schema
 from serve_app import models
 from serve_app.engines import ChatMessage, Prompt, ReplyEnd
 from serve_app.errors import EngineFailed, EngineGone, PromptRefused, SparkvoxError
@@ -19,13 +20,15 @@ from serve_app.errors import EngineFailed, EngineGone, PromptRefused, SparkvoxEr
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from deployments.engines.tool_calls import Reader
     from serve_app.engines import ReplyPiece
 
 GIB = 2**30
 CPU_BLOCK = 32
 """Tokens that the prefix cache keeps or forgets together. vLLM's own 128 is longer than a short conversation; its CPU kernels like
 multiples of 32."""
+
+OPENINGS = ("<tool", "<function", "<think", "[TOOL")
+"""How markup begins that a model writes in several tokens."""
 
 
 def environment() -> dict[str, str]:
@@ -101,29 +104,40 @@ class VllmLanguageModel:
     async def reply(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
         if self._engine is None or self._chat is None:
             raise EngineGone("vLLM was not warmed, or was closed")
-        tokens = self._chat.tokens(prompt, self._reply_room(prompt, self._chat.context))
-        room = self._chat.context - len(tokens)
-        reader = _reader(prompt)
-        counted, finish, cached = 0, "stop", 0
-        with _translated():
-            # Leaving the block closes vLLM's generator, which aborts the request.
-            async with aclosing(self._generate(prompt, tokens, room)) as outputs:
-                async for output in outputs:
-                    (piece,) = output.outputs
-                    counted += len(piece.token_ids)
-                    cached = output.num_cached_tokens or cached
-                    finish = piece.finish_reason or finish
-                    for read in reader.feed(piece.text):
-                        yield read
-        for read in reader.end():
-            yield read
-        yield ReplyEnd("length" if finish == "length" else "stop", len(tokens), counted, cached)
+        told = len(known_tools(prompt)) > 0 and not may_call(prompt)
+        reader = ReplyReader(prompt)
+        read = counted = cached = 0
+        finish = "stop"
+        for words_only in dict.fromkeys((told, True)):
+            asked = told_in_words(prompt) if words_only and not self._chat.knows_tools else prompt
+            tokens = self._chat.tokens(asked, self._reply_room(prompt, self._chat.context))
+            reader = ReplyReader(prompt, self._chat.opens_thought(tokens))
+            read = len(tokens)
+            with _translated():
+                # Leaving the block closes vLLM's generator, which aborts the request.
+                async with aclosing(self._generate(prompt, self._chat, tokens, words_only)) as outputs:
+                    async for output in outputs:
+                        (piece,) = output.outputs
+                        counted += len(piece.token_ids)
+                        cached = output.num_cached_tokens or cached
+                        finish = piece.finish_reason or finish
+                        for said in reader.feed(piece.text, len(piece.token_ids)):
+                            yield said
+                        if reader.over:
+                            finish = reader.finish
+                            break
+            for said in reader.end():
+                yield said
+            # Nothing but markup, and somebody waits for an answer: once more, without it.
+            if not reader.silent or finish == "length":
+                break
+        yield ReplyEnd("length" if finish == "length" else "stop", read, counted, cached, reader.looped)
 
     def _reply_room(self, prompt: Prompt, context: int) -> int:
         """Tokens kept free for the reply when old turns must go: what may be asked for, but not most of the context."""
         return min(prompt.max_tokens or self.max_tokens, context // 4)
 
-    def _generate(self, prompt: Prompt, tokens: list[int], room: int) -> Any:
+    def _generate(self, prompt: Prompt, chat: ChatPrompt, tokens: list[int], words_only: bool) -> Any:
         from vllm import SamplingParams
         from vllm.inputs import tokens_input
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
@@ -133,8 +147,11 @@ class VllmLanguageModel:
         schema = reply_schema(prompt)
         fixed = {
             "temperature": next(wish for wish in wishes if wish is not None),
-            "max_tokens": min(prompt.max_tokens or self.max_tokens, room),
+            "max_tokens": min(prompt.max_tokens or self.max_tokens, chat.context - len(tokens)),
             "output_kind": RequestOutputKind.DELTA,
+            # Some models write markup in tokens that vLLM leaves out of the text; what comes then could not be told from words.
+            "skip_special_tokens": not chat.special_markup,
+            "bad_words": [*chat.markup, *OPENINGS] if words_only and schema is None else None,
             "structured_outputs": None if schema is None else StructuredOutputsParams(json=schema),
         }
         sampling = SamplingParams(**(defaults | self.sampling | _constraints(prompt) | fixed))
@@ -183,12 +200,6 @@ def _constraints(prompt: Prompt) -> dict[str, Any]:
     asked = prompt.constraints
     wishes = {name: getattr(asked, name) for name in ("top_p", "seed", "presence_penalty", "frequency_penalty")}
     return {"stop": list(asked.stop), **{name: wish for name, wish in wishes.items() if wish is not None}}
-
-
-def _reader(prompt: Prompt) -> Reader:
-    if call_schema(prompt):
-        return JsonCall()
-    return TaggedCalls() if prompt.tools and prompt.tool_choice != "none" else PlainText()
 
 
 def multiplies_bfloat16() -> bool:

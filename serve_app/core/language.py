@@ -81,3 +81,7 @@ class Prompt:
     request_id: str = ""
     """Names the request in logs and traces; unique."""
     constraints: Constraints = Constraints()
+    ends_after_tokens: int | None = None
+    """After so many tokens the reply ends with its sentence; at `max_tokens` it ends wherever it is."""
+    ends_loops: bool = True
+    """Whether a reply that repeats itself for ever ends."""

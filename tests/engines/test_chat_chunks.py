@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from deployments.engines.thinking import ThoughtFilter
 from serve_app.engines import Prompt, ReplyEnd, ToolCallDelta
 from tests.engines.asking import HELLO, WEATHER, answer, model_at, text_of
 from tests.engines.endpoint_script import DONE, Script, chunk, reply, stream, usage
@@ -29,24 +28,6 @@ async def test_thoughts_are_not_said():
 async def test_thoughts_that_the_template_has_begun_are_not_said():
     async with model_at(Script(reply("Hmm", "</think>", " Yes.")), begins_thinking=True) as model:
         assert text_of(await answer(model)) == "Yes."
-
-
-@pytest.mark.parametrize(
-    ("written", "said"),
-    [
-        ("<think>Hmm.</think>\n\nYes.", "Yes."),
-        ("One <think>or two</think> three", "One three"),
-        ("a < b and <thin air", "a < b and <thin air"),
-        ("<think>never ended", ""),
-        ("Yes.<thi", "Yes.<thi"),
-    ],
-)
-def test_thoughts_are_left_out_wherever_the_text_is_cut(written, said):
-    for cut in range(len(written) + 1):
-        thoughts = ThoughtFilter()
-        assert thoughts.feed(written[:cut]) + thoughts.feed(written[cut:]) + thoughts.end() == said
-    thoughts = ThoughtFilter()
-    assert "".join(map(thoughts.feed, written)) + thoughts.end() == said
 
 
 # --- calls of tools -----------------------------------------------------------------------------------------------------------------------

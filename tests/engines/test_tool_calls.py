@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.engines.tool_calls import JsonCall, PlainText, TaggedCalls, call_schema, reply_schema
+from deployments.engines.tool_calls import JsonCall, PlainText, call_schema, reply_schema
 from serve_app.engines import ChatMessage, Constraints, Prompt, TextDelta, Tool, ToolCallDelta
 from serve_app.errors import EngineFailed, PromptRefused
 
@@ -59,28 +59,6 @@ def test_a_demanded_call_is_read_wherever_it_is_cut(arguments, sizes):
 
 def test_a_call_cut_off_before_its_name_is_no_call():
     assert read(JsonCall(), ['{"name": "get_w']) == ("", [])
-
-
-@given(st.lists(st.integers(1, 9)))
-def test_text_and_tagged_calls_are_told_apart_wherever_they_are_cut(sizes):
-    written = 'One < two.<tool_call>{"name": "a", "arguments": {"x": 1}}</tool_call> and <tool_call>\n{"name": "b"}\n</tool_call>done <tool'
-    assert read(TaggedCalls(), cut(written, sizes)) == ("One < two. and done <tool", [("a", '{"x": 1}'), ("b", "{}")])
-
-
-def test_text_is_not_held_back_longer_than_it_may_become_a_tag():
-    reader = TaggedCalls()
-    assert list(reader.feed("It is 5 <")) == [TextDelta("It is 5 ")]
-    assert list(reader.feed(" 6")) == [TextDelta("< 6")]
-
-
-def test_a_call_without_its_closing_tag_counts():
-    assert read(TaggedCalls(), ['<tool_call>{"name": "a", "arguments": {}}']) == ("", [("a", "{}")])
-
-
-@pytest.mark.parametrize("body", ["no JSON", '{"arguments": {}}', "[]", '{"name": 1}', '{"name": "a", "arguments": "x"}'])
-def test_what_is_no_call_between_tags_stays_text(body):
-    written = f"<tool_call>{body}</tool_call>"
-    assert read(TaggedCalls(), [written]) == (written, [])
 
 
 def demand(choice, *tools):
