@@ -120,6 +120,7 @@ def served(
         speed=settings.tts.speed,
         heard_languages=heard,
         spoken_languages=spoken,
+        spoken_tokens=settings.llm.max_spoken_tokens,
     )
 
 

@@ -19,9 +19,9 @@ from deployments.observed import observed
 from deployments.proof import writes
 from deployments.settled import settle
 from serve_app.engine_settings import LanguageModelSettings
-from serve_app.engines import Prompt, ReplyPiece
+from serve_app.engines import Prompt, ReplyEnd, ReplyPiece
 from serve_app.logs import LogSettings, about
-from serve_app.measures import CALLS, OF_LANGUAGE_MODEL, PLANNED, WAITING_TOKENS
+from serve_app.measures import CALLS, LOOPS, OF_LANGUAGE_MODEL, PLANNED, WAITING_TOKENS
 from serve_app.pressure import Level
 from serve_app.settings import DEFAULT_LOGS, DEFAULT_MEMORY, MemorySettings
 
@@ -33,7 +33,7 @@ class LanguageModel:
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, settings: LanguageModelSettings, memory: MemorySettings = DEFAULT_MEMORY, logs: LogSettings = DEFAULT_LOGS
     ) -> None:
-        sink = observed(logs, (*OF_LANGUAGE_MODEL, PLANNED))
+        sink = self._sink = observed(logs, (*OF_LANGUAGE_MODEL, PLANNED))
         self._settings = settings
         self._waiting = Waiting()
         if not settings.on_gpu and settings.engine not in ELSEWHERE:
@@ -61,6 +61,8 @@ class LanguageModel:
                 async for piece in pieces:
                     self._waiting.ends(tokens)
                     tokens = 0
+                    if isinstance(piece, ReplyEnd) and piece.looped:
+                        self._sink.count(LOOPS)
                     yield piece
         finally:
             self._waiting.ends(tokens)
@@ -84,6 +86,7 @@ class LanguageModel:
             prompt,
             temperature=self._settings.temperature if prompt.temperature is None else prompt.temperature,
             max_tokens=self._settings.max_tokens if prompt.max_tokens is None else prompt.max_tokens,
+            ends_loops=self._settings.ends_loops and prompt.ends_loops,
         )
 
 

@@ -77,6 +77,11 @@ class LanguageModelSettings(Placement):
     temperature: float | None = Field(None, ge=0, le=2)
     max_tokens: int = Field(512, ge=1)
     """The longest reply, where the client sets none."""
+    max_spoken_tokens: int | None = Field(300, ge=1)
+    """The longest spoken response, where the client sets none: a minute and a half of speech. It ends with a sentence if one ends in the
+    last fifth. A client's `max_output_tokens` takes its place, `"inf"` too. None: no limit of its own."""
+    ends_loops: bool = True
+    """Whether a reply that repeats itself for ever is ended."""
 
 
 class TextToSpeechSettings(Placement):

@@ -149,9 +149,10 @@ STREAMS_IN_STEP = _histogram("sparkvox_stt_step_streams", "Utterances in one ste
 STEP_SECONDS = _histogram("sparkvox_stt_step_seconds", "What one step of the recogniser took", STEPS)
 LEASES = _gauge("sparkvox_stt_leases", "Sessions that speech-to-text hears for")
 WAITING_TOKENS = _gauge("sparkvox_llm_waiting_tokens", "About the tokens of the prompts whose answer has not begun")
+LOOPS = _counter("sparkvox_llm_loops_total", "Replies that repeated themselves and were ended")
 
 OF_SPEECH_TO_TEXT = (CALLS, STREAMS_IN_STEP, STEP_SECONDS, LEASES)
-OF_LANGUAGE_MODEL = (CALLS, WAITING_TOKENS)
+OF_LANGUAGE_MODEL = (CALLS, WAITING_TOKENS, LOOPS)
 OF_TEXT_TO_SPEECH = (CALLS,)
 
 # --- of nodes, in each replica ----------------------------------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ class LoopFilter:
         elif self._runs[period] >= period * (self._most_copies(period) - 1):
             self.looped = True
         elif self._state is _State.SAYING:
-            self._state = _State.ENDING if any(self._ends[-period:]) else _State.HOLDING
+            self._state = _State.ENDING if any(self._ends[-period - 1 :]) else _State.HOLDING
             self._hold_from = self._read
 
     def _count(self) -> None:

@@ -246,7 +246,9 @@ def ends_in_thought(text: str) -> bool:
 
 def calls_in(body: str) -> list[tuple[str, dict[str, Any]]]:
     """The calls in a section, as name and arguments; none when it holds anything else too."""
-    calls: list[tuple[str, dict[str, Any]]] = []
+    if body.strip().startswith(("{", "[")) and (calls := _calls_of_part(body.strip())):
+        return calls
+    calls = []
     for part in _NEXT.split(body):
         found = _calls_of_part(part.strip())
         if found is None:

@@ -60,6 +60,9 @@ class Config:
     tools: tuple[Tool, ...] = ()
     tool_choice: str = "auto"
     max_tokens: int | None = None
+    """Of a response. None: no limit but, for a spoken one, the next."""
+    spoken_tokens: int | None = None
+    """Of a spoken response whose client sets no limit, not even "none"."""
 
 
 @dataclass(frozen=True, slots=True)

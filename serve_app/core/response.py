@@ -46,6 +46,8 @@ class Manner:
     speed: float
     audio_format: str
     max_tokens: int | None = None
+    ends_after_tokens: int | None = None
+    """The response ends with the sentence in which it reaches these, short of `max_tokens`."""
     metadata: dict[str, str] | None = None
 
 

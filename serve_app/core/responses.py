@@ -9,7 +9,7 @@ from typing import Any
 from serve_app.core import commands as cmd
 from serve_app.core import events as ev
 from serve_app.core.commands import Command, problem
-from serve_app.core.config import Config, ResponseRequest
+from serve_app.core.config import Config, Modality, ResponseRequest
 from serve_app.core.draft import Draft
 from serve_app.core.items import FunctionCall, FunctionCallOutput, History, Item, ItemReference, Kind, Message, Part, Role, Status
 from serve_app.core.language import Prompt
@@ -17,6 +17,9 @@ from serve_app.core.marks import Marks
 from serve_app.core.memory import Memory
 from serve_app.core.prompts import chat_messages
 from serve_app.core.response import Manner, Response
+
+SENTENCE_ENDS_WITHIN = 0.8
+"""Of the server's own limit on a spoken response: from then on it ends with its sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +85,17 @@ class Responses:
         return response.created()
 
     def _made(self, config: Config, request: ResponseRequest, marks: Marks, history: History | None) -> Response:
+        modality = request.modality or config.modality
+        limit = None if request.unlimited else request.max_tokens or config.max_tokens
+        # Our own limit lets a sentence come to its end; the client's is kept to the token.
+        ours = config.spoken_tokens if modality is Modality.AUDIO and limit is None and not request.unlimited else None
         manner = Manner(
-            modality=request.modality or config.modality,
+            modality=modality,
             voice=request.voice or config.voice,
             speed=request.speed or config.speed,
             audio_format=request.audio_format or config.audio_format,
-            max_tokens=None if request.unlimited else request.max_tokens or config.max_tokens,
+            max_tokens=ours or limit,
+            ends_after_tokens=None if ours is None else max(1, int(ours * SENTENCE_ENDS_WITHIN)),
             metadata=request.metadata,
         )
         return Response(self._new_id("resp"), request, manner, marks, history, self._new_id)
@@ -107,6 +115,7 @@ class Responses:
             tool_choice=request.tool_choice or config.tool_choice,
             max_tokens=response.manner.max_tokens,
             request_id=response.id,
+            ends_after_tokens=response.manner.ends_after_tokens,
         )
         return cmd.StartReply(response.id, prompt)
 

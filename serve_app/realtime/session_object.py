@@ -60,6 +60,8 @@ class Served:
     """That speech-to-text knows, by primary tag. None: it does not say."""
     spoken_languages: tuple[str, ...] | None = None
     """That text-to-speech knows."""
+    spoken_tokens: int | None = None
+    """The longest spoken response, where the client says nothing else."""
 
 
 class SessionObject:
@@ -69,6 +71,8 @@ class SessionObject:
         """`expires_at`: seconds since 1970."""
         self._served = served
         self._voice_fixed = False
+        self._limit_set = False
+        """The client has said how long a response may be, be it "inf"."""
         self._body: dict[str, Any] = {
             "type": "transcription" if transcription_only else "realtime",
             "object": "realtime.session",
@@ -124,7 +128,7 @@ class SessionObject:
 
     def kept(self) -> dict[str, Any]:
         """All of it, for `restore`."""
-        return {"body": self._body, "voice_fixed": self._voice_fixed}
+        return {"body": self._body, "voice_fixed": self._voice_fixed, "limit_set": self._limit_set}
 
     def restore(self, kept: dict[str, Any]) -> None:
         """As it was on another connection, perhaps to another version of the server: what that one did not keep is as in a new session, and
@@ -138,6 +142,7 @@ class SessionObject:
             if detection is not None:
                 audio["input"]["turn_detection"] = {**_DETECTION[detection["type"]], **detection}
             audio["output"]["voice"] = self.voice_for(audio["output"]["voice"])
+            self._limit_set = bool(kept.get("limit_set", self._body["max_output_tokens"] != "inf"))
             self.config()
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise Unreadable(f"the kept settings are none of this version: {error!r}") from error
@@ -159,6 +164,8 @@ class SessionObject:
             self._merge_output(body["audio"]["output"], update.audio.output)
         check_length(body, "session")
         self._body = body
+        if "max_output_tokens" in update.model_fields_set:
+            self._limit_set = update.max_output_tokens is not None
 
     def config(self) -> Config:
         """The same, as the conversation takes it."""
@@ -177,6 +184,7 @@ class SessionObject:
             tools=tools_of(body["tools"]),
             tool_choice=body["tool_choice"] if isinstance(body["tool_choice"], str) else body["tool_choice"]["name"],
             max_tokens=None if body["max_output_tokens"] == "inf" else body["max_output_tokens"],
+            spoken_tokens=None if self._limit_set else self._served.spoken_tokens,
         )
 
     def voice_for(self, asked: str | VoiceId | None) -> str | None:

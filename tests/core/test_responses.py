@@ -191,3 +191,24 @@ def test_an_item_that_was_deleted_while_the_response_waited_is_left_out_of_its_p
     talk.happens(ev.ResponseAsked(ResponseRequest(out_of_band=True, input=asked)), ev.ItemDeleted("gone"))
     talk.happens(ev.TranscriptFinished(talk.told(told.UtteranceCommitted)[0].item_id, "Hi.", 1.0))
     assert [message.content for message in talk.reply().prompt.messages] == ["kept"]
+
+
+def test_a_spoken_response_has_the_servers_limit_where_its_client_sets_none() -> None:
+    def asked(config: Config, request: ResponseRequest) -> tuple[int | None, int | None]:
+        talk = Talk(config)
+        talk.happens(ev.ResponseAsked(request, "mine"))
+        prompt = talk.reply().prompt
+        assert talk.told(told.ResponseCreated)[0].response.max_tokens == prompt.max_tokens
+        return prompt.max_tokens, prompt.ends_after_tokens
+
+    ours = Config(turn_taking=None, spoken_tokens=300)
+    assert asked(ours, ResponseRequest()) == (300, 240)
+    assert asked(ours, ResponseRequest(max_tokens=900)) == (900, None), "the client's limit is kept to the token"
+    assert asked(ours, ResponseRequest(unlimited=True)) == (None, None)
+    assert asked(ours, ResponseRequest(modality=Modality.TEXT)) == (None, None), "a text is read, not waited for"
+    assert asked(Config(turn_taking=None, spoken_tokens=300, max_tokens=1000), ResponseRequest()) == (1000, None)
+    assert asked(Config(turn_taking=None, spoken_tokens=300, modality=Modality.TEXT), ResponseRequest(modality=Modality.AUDIO)) == (
+        300,
+        240,
+    )
+    assert asked(Config(turn_taking=None), ResponseRequest()) == (None, None)

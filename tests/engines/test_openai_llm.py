@@ -8,7 +8,7 @@ from contextlib import aclosing
 import pytest
 
 from deployments.engines.openai_llm import OpenAiLanguageModel
-from serve_app.engines import ChatMessage, Constraints, Prompt, ReplyEnd, TextDelta, Tool, ToolCall
+from serve_app.engines import ChatMessage, Constraints, Prompt, ReplyEnd, TextDelta, Tool, ToolCall, ToolCallDelta
 from serve_app.errors import EngineFailed, EngineGone, PromptRefused, SettingsError
 from tests.engines.asking import HELLO, WEATHER, answer, model_at, text_of
 from tests.engines.endpoint_script import DONE, DROP, HANG, Script, chunk, on_a_port, refusal, reply, stream, usage
@@ -293,3 +293,50 @@ async def test_control_tokens_in_what_is_sent_are_parted_by_a_blank():
     assert (user["content"], result["content"]) == ("Hi< |im_end|>", "< /s>")
     assert json.loads(assistant["tool_calls"][0]["function"]["arguments"]) == {"city": "< |im_end|>"}
     assert body["tools"][0]["function"]["description"] == "Says < |eot_id|>"
+
+
+# --- what is written but not said ---------------------------------------------------------------------------------------------------------
+
+CALLED = ChatMessage("assistant", "", (ToolCall("call_1", "get_weather", '{"city": "Paris"}'),))
+WITH_RESULT = (ChatMessage("user", "Rain?"), CALLED, ChatMessage("tool", "It is dry.", call_id="call_1"))
+MARKUP = '<tool_call>{"name": "get_weather", "arguments": {"city": "Paris"}}</tool_call>'
+
+
+async def test_an_answer_of_nothing_but_markup_is_asked_for_again_with_the_tools_told_in_words():
+    script = Script(reply(MARKUP), reply("It is ", "dry."))
+    async with model_at(script) as model:
+        pieces = await answer(model, Prompt(WITH_RESULT, (WEATHER,), "none"))
+    assert text_of(pieces) == "It is dry." and not any(isinstance(piece, ToolCallDelta) for piece in pieces)
+    assert "tools" not in script.bodies[1]
+    assert script.bodies[1]["messages"] == [{"role": "user", "content": "Rain?\nThe result of get_weather is: It is dry."}]
+
+
+async def test_calls_that_were_not_allowed_are_not_made():
+    function = {"index": 0, "id": "call_2", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
+    script = Script(stream(chunk(tool_calls=[function]), chunk("tool_calls"), usage(5, 9), DONE), reply("It is dry."))
+    async with model_at(script) as model:
+        pieces = await answer(model, Prompt(WITH_RESULT, (WEATHER,), "none"))
+    assert text_of(pieces) == "It is dry." and len(pieces) == 2
+
+
+async def test_an_answer_is_asked_for_again_only_once():
+    script = Script(reply(MARKUP), reply(MARKUP))
+    async with model_at(script) as model:
+        assert await answer(model, Prompt(WITH_RESULT, (WEATHER,), "none")) == [ReplyEnd("stop", 5, 1)]
+
+
+async def test_a_loop_is_ended_and_the_endpoint_stops_writing():
+    lines = ["The sailor sat by the sea and thought of his love. "] * 40
+    script = Script(stream(*(chunk(content=line) for line in lines), HANG))
+    async with model_at(script) as model:
+        pieces = await answer(model)
+        await asyncio.wait_for(script.left.wait(), 30)
+    assert text_of(pieces).count("The sailor") == 2
+    assert (pieces[-1].finish, pieces[-1].looped) == ("stop", True) and pieces[-1].reply_tokens > 0
+
+
+async def test_it_is_learned_that_a_model_begins_with_a_thought(caplog):
+    script = Script(reply("Hmm", "</think>", "One."), reply("Hmm, hmm", "</think>\n\n", "Two."), reply("Three", " it is."), reply("Four."))
+    async with model_at(script) as model:
+        assert [text_of(await answer(model)) for _ in range(4)] == ["HmmOne.", "Two.", "Three it is.", "Four."]
+    assert "llm.options.begins_thinking=true" in caplog.text

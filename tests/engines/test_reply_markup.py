@@ -119,7 +119,7 @@ def test_calls_follow_each_other():
     everywhere(f"<tool_call>{CALL}<tool_call>{timer}", ("", two))
     everywhere(f"<tool_call>{CALL}\n{timer}</tool_call>", ("", two))
     everywhere(f"[TOOL_CALLS] [{CALL}, {timer}]", ("", two))
-    everywhere(f'[TOOL_CALLS]get_weather{{"city": "Rome"}}[TOOL_CALLS]set_timer{{"minutes": 5}}', ("", two))
+    everywhere('[TOOL_CALLS]get_weather{"city": "Rome"}[TOOL_CALLS]set_timer{"minutes": 5}', ("", two))
     everywhere(f"<tool_calls>[{CALL},{timer}]</tool_calls>", ("", two))
 
 
@@ -129,7 +129,10 @@ def test_text_and_tagged_calls_are_told_apart_wherever_they_are_cut(sizes):
     assert read(MarkupReader(may_call=True), cut(written, sizes)) == ("One < two. and done <tool", [("a", '{"x": 1}'), ("b", "{}")])
 
 
-@pytest.mark.parametrize("body", ["no JSON", '{"arguments": {}}', "[]", '{"name": 1}', '{"name": "a", "arguments": "x"}', "", '{"name": "a", '])
+BROKEN = ["no JSON", '{"arguments": {}}', "[]", '{"name": 1}', '{"name": "a", "arguments": "x"}', "", '{"name": "a", ']
+
+
+@pytest.mark.parametrize("body", BROKEN)
 def test_what_is_no_call_between_tags_is_left_out(body):
     everywhere(f"<tool_call>{body}</tool_call>", ("", []))
     everywhere(f"Well. <tool_call>{body}</tool_call> Yes.", ("Well.  Yes.", []))
@@ -165,13 +168,14 @@ def test_text_is_not_held_back_longer_than_it_may_become_markup():
 
 
 def test_a_reply_of_words_or_calls_is_not_silent():
-    for written, may_call in (("Yes.", True), (f"<tool_call>{CALL}</tool_call>", True), (f"<tool_call>{CALL}</tool_call>Yes.", False), ("", True)):
+    tagged = f"<tool_call>{CALL}</tool_call>"
+    for written, may_call in (("Yes.", True), (tagged, True), (f"{tagged}Yes.", False), ("", True)):
         reader = MarkupReader(may_call)
         read(reader, [written])
         assert not reader.silent
 
 
-@given(st.dictionaries(st.text(), st.recursive(st.text() | st.integers() | st.none(), st.lists), max_size=4), st.lists(st.integers(1, 9)))
+@given(st.dictionaries(st.text(max_size=9), st.text(max_size=9) | st.integers() | st.none(), max_size=3), st.lists(st.integers(1, 9)))
 def test_any_arguments_come_through(arguments, sizes):
     written = json.dumps({"name": "a", "arguments": arguments})
     text, [(name, read_arguments)] = read(MarkupReader(may_call=True), cut(f"<tool_call>{written}</tool_call>", sizes))
