@@ -82,7 +82,7 @@ class CodeFilter:
 
     def feed(self, clause: str) -> str:
         """The clause without what is code."""
-        text, self._cut = self._cut + clause, ""
+        text, self._cut = (self._cut + clause).replace("\r\n", "\n").replace("\r", "\n"), ""
         if found := _CUT_RUN.search(text):
             text, self._cut = text[: found.start()], found[0]
         return "".join(self._code(line) if self._fence else self._prose(line) for line in _LINE.findall(text))

@@ -19,6 +19,7 @@ from serve_app.speech_markdown import without_markdown
 from serve_app.speech_maths import FORMULAS, LEFT_OVER, before_markdown
 from serve_app.speech_numbers import spoken_numbers
 from serve_app.speech_numerals import applied
+from serve_app.speech_unicode import plain
 from serve_app.speech_words import ADDRESSES, CODE, SIGNS_LEFT, WORDS
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def prepare(language: str = "en") -> None:
 
 def _pass(text: str, language: str) -> str:
     english = language == "en"
-    text = _ascii_digits(_without_emoji(text))
+    text = _ascii_digits(_without_emoji(plain(text)))
     text = without_markdown(before_markdown(text) if english else text).translate(_PLAIN_SIGNS)
     text = applied(ADDRESSES, text)
     if english:

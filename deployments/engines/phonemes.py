@@ -12,6 +12,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from deployments.engines.english_words import in_capitals, pronounced, sayable
 from serve_app.errors import EngineFailed
 
 if TYPE_CHECKING:
@@ -50,14 +51,26 @@ def _misaki(british: bool) -> Callable[[str], list[SpokenWord]]:
             self.british = british
             self.nlp = _tagger()
             self.lexicon = en.Lexicon(british)
+            self.lexicon.golds |= pronounced(british)
             self.fallback = _fallback(british)
             self.unk = ""
+
+        def tokenize(self, text: str, tokens: Any, features: Any) -> Any:
+            found = super().tokenize(text, tokens, features)
+            for at, is_word in in_capitals([token.text for token in found], self.lexicon.golds).items():
+                token = found[at]
+                letters, rating = self.lexicon.get_NNP(token.text)
+                if not is_word:
+                    token.phonemes, token._.rating = letters, rating
+                elif self.lexicon(token, en.TokenContext())[0] == letters:
+                    token._.alias = token.text.lower()
+            return found
 
     convert = _English()
 
     def words(text: str) -> list[SpokenWord]:
         # Without its preprocessing, which reads markdown links as instructions.
-        _, tokens = convert(text.strip(), preprocess=False)
+        _, tokens = convert(sayable(text), preprocess=False)
         return list(_joined((token.text, token.phonemes or "", bool(token.whitespace)) for token in tokens))
 
     return words
@@ -78,7 +91,9 @@ def _fallback(british: bool) -> Callable[[Any], tuple[str | None, int | None]] |
     try:
         from misaki.espeak import EspeakFallback
 
-        return EspeakFallback(british=british)
+        fallback = EspeakFallback(british=british)
+        fallback.backend = _espeak_backend(british, tie="^")
+        return fallback
     except (ImportError, OSError, RuntimeError) as missing:
         logger.warning("espeak-ng cannot be used (%s): words that are not in the dictionary stay unsaid", missing)
         return None
@@ -100,20 +115,30 @@ def espeak(british: bool) -> Callable[[str], list[SpokenWord]]:
     """espeak-ng alone. Raises `EngineFailed` when it is not installed."""
     try:
         import espeakng_loader
-        from phonemizer.backend import EspeakBackend
         from phonemizer.backend.espeak.wrapper import EspeakWrapper
 
         EspeakWrapper.set_library(espeakng_loader.get_library_path())
         EspeakWrapper.set_data_path(espeakng_loader.get_data_path())
-        backend = EspeakBackend("en-gb" if british else "en-us", preserve_punctuation=True, with_stress=True, words_mismatch="ignore")
+        backend = _espeak_backend(british)
     except (ImportError, OSError, RuntimeError) as missing:
         raise EngineFailed(f"no converter to phonemes: install misaki, or espeakng-loader with phonemizer-fork ({missing})") from missing
 
     def words(text: str) -> list[SpokenWord]:
-        written = text.split()
-        sounds = "".join(backend.phonemize([text.strip()])).split()
+        kept = sayable(text)
+        written = kept.split()
+        sounds = "".join(backend.phonemize([kept])).split()
         # espeak-ng draws small words together ("of the"): then there is no telling which is which.
         aligned = written if len(written) == len(sounds) else [""] * len(sounds)
         return [SpokenWord(word, sound) for word, sound in zip(aligned, sounds, strict=True)]
 
     return words
+
+
+def _espeak_backend(british: bool, tie: str | bool = False) -> Any:
+    """Without the marks of a language, like (ko), that espeak-ng puts around what it takes for a word of another."""
+    from phonemizer.backend import EspeakBackend
+
+    language = "en-gb" if british else "en-us"
+    return EspeakBackend(
+        language, preserve_punctuation=True, with_stress=True, tie=tie, words_mismatch="ignore", language_switch="remove-flags"
+    )
