@@ -10,11 +10,12 @@ from serve_app.realtime.client_events import RATES as WIRE_RATES
 
 BLOCK_S = 0.2
 """Audio that is decoded and resampled in one go, in a fraction of a millisecond: one message may hold half an hour. A product of half a
-second wakes OpenBLAS's pool of threads, which cost 9 to 40 times as much on a machine with other work (numpy 2.4, two cores)."""
+second wakes OpenBLAS's pool of threads, which cost 9 to 40 times as much on a machine with other work (numpy 2.3, two cores)."""
 
 
-def seconds_of(encoded: bytes, form: str) -> float:
-    return len(encoded) / WIRE_RATES[form] / audio.sample_bytes(form)
+def seconds_of(size: int, form: str) -> float:
+    """How long that many bytes of a format last."""
+    return size / WIRE_RATES[form] / audio.sample_bytes(form)
 
 
 class Codec:

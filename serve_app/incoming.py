@@ -82,7 +82,7 @@ class Incoming:
         """At HEARING_RATE, block by block; None after an error to the client."""
         form = self._wire.session.input_format
         try:
-            self._allowance.take(seconds_of(audio, form))
+            self._allowance.take(seconds_of(len(audio), form))
             return codec.heard(audio, form)
         except LimitReached as reached:
             problem = render.error(str(reached), "rate_limit_exceeded", param, event_id, "rate_limit_error")

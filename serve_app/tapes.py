@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from serve_app.audio import NO_PCM
-from serve_app.codec import Codec
+from serve_app.codec import Codec, seconds_of
 from serve_app.core.items import Kind, Message
 from serve_app.engines import Pcm
 
 MAX_SENT_BYTES = 700_000
 """Of one part, before base64: the message around it stays below 1 MiB, the longest that clients take (pipecat). 14.6 s at 24 kHz; a
 longer one is given from its start."""
+SPARE_S = 0.1
+"""What a resampler takes beyond the end of what it gives."""
 
 
 @dataclass(slots=True)
@@ -65,6 +67,7 @@ class Tapes:
         pcm = np.concatenate(tape.chunks) if tape.chunks else NO_PCM
         if item.played_s is not None:
             pcm = pcm[: int(item.played_s * tape.rate)]
+        pcm = pcm[: int((seconds_of(MAX_SENT_BYTES, form) + SPARE_S) * tape.rate)]  # more is not sent, nor resampled in vain
         codec = Codec()
         encoded = codec.said(pcm, tape.rate, form) + codec.said_rest(form)
         return base64.b64encode(encoded[:MAX_SENT_BYTES]).decode()

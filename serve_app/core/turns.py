@@ -176,6 +176,8 @@ class Turns:
         if self._barge_in.undecided and self._barge_in.undecided.stopped:
             return [*self.floor_taken(now), *self._started(event, now)]
         interrupted = self._responses.discard_draft()
+        if self._barge_in.undecided is not None:
+            return interrupted  # of this speech nobody is told before it is decided on
         if policy is not None and policy.interrupt_response:
             if self._barge_in.lasts_s and self._utterances.current is None and self._responses.heard(now):
                 return interrupted + self._hold(event, now)

@@ -10,8 +10,10 @@ from serve_app.core import events as ev
 from tests.realtime.world import World
 
 IDLE = {"type": "server_vad", "idle_timeout_ms": 500}
+PATIENT = {"type": "server_vad", "interrupt_response": False, "silence_duration_ms": 900}
 words = st.sampled_from(["Yes, ", "the answer ", "is four. ", "And ", "then some more of it", "\n", "€5 – fine! "])
 seconds = st.sampled_from([0.0, 0.1, 0.5, 2.0, 10.0])
+FORMATS = st.sampled_from(["audio/pcm", "audio/pcmu", "audio/pcma"])
 
 
 class RandomConversation(RuleBasedStateMachine):
@@ -152,9 +154,10 @@ class RandomConversation(RuleBasedStateMachine):
         if self.world.clauses:
             self.world.happens(ev.SpeakingFailed(self.world.clauses.pop(0)[0], "broken"))
 
-    @rule(out_of_band=st.booleans(), modality=st.sampled_from([None, "text", "audio"]))
-    def client_asks_for_a_response(self, out_of_band: bool, modality: str | None) -> None:
+    @rule(out_of_band=st.booleans(), modality=st.sampled_from([None, "text", "audio"]), form=st.one_of(st.none(), FORMATS))
+    def client_asks_for_a_response(self, out_of_band: bool, modality: str | None, form: str | None) -> None:
         body: dict[str, object] = {"conversation": "none"} if out_of_band else {}
+        body |= {"audio": {"output": {"format": {"type": form}}}} if form else {}
         self.world.client(type="response.create", response=body | ({"output_modalities": [modality]} if modality else {}))
 
     @rule(data=st.data())
@@ -183,9 +186,13 @@ class RandomConversation(RuleBasedStateMachine):
         content = [{"type": "input_audio", "audio": "AAAA"}]
         self.world.client(type="conversation.item.create", item={"type": "message", "role": "user", "id": item_id, "content": content})
 
-    @rule(detection=st.sampled_from([*({"type": kind} for kind in ("server_vad", "semantic_vad")), IDLE, None]))
+    @rule(detection=st.sampled_from([*({"type": kind} for kind in ("server_vad", "semantic_vad")), IDLE, PATIENT, None]))
     def client_changes_the_turn_detection(self, detection: dict[str, object] | None) -> None:
         self.world.client(type="session.update", session={"audio": {"input": {"turn_detection": detection}}})
+
+    @rule(form=FORMATS)
+    def client_changes_the_format(self, form: str) -> None:
+        self.world.client(type="session.update", session={"audio": {"output": {"format": {"type": form}}}})
 
     # --- what holds ---------------------------------------------------------------------------------------------------------------------
 

@@ -38,6 +38,8 @@ class World:
         self.flows = True
         self.doubtful: str | None = None
         self.messages: list[dict] = []
+        self.formats: dict[str, str] = {}
+        """Of the sound of each response."""
 
     def client(self, **event: object) -> None:
         received = self.wire.receive(json.dumps(event))
@@ -74,8 +76,12 @@ class World:
                     self.guesses.append((item_id, at_s))
                 case cmd.Speak():
                     self.clauses.append((command.response_id, command.clause))
+                    form = self.formats.setdefault(command.response_id, command.audio_format)
+                    assert command.audio_format == form, "spoken in another format than the client was told"
                 case cmd.BeginUtterance(item_id) | cmd.TranscribeItem(item_id):
                     self.utterances.append(item_id)
+                case cmd.DropUtterance(item_id):
+                    assert isinstance(event, ev.ClearAsked) or item_id == self.doubtful, "what was said is lost"
                 case cmd.HoldAudio():
                     assert self.flows, "held twice"
                     self.flows, self.doubtful = False, self.utterances[-1]
@@ -87,6 +93,10 @@ class World:
         self.seen.see(message)
         SERVER_EVENT.validate_python(json.loads(json.dumps(message)), strict=True)
         self.messages.append(message)
+        if message["type"] in ("response.created", "response.done"):
+            response = message["response"]
+            form = response["audio"]["output"]["format"]["type"]
+            assert self.formats.setdefault(response["id"], form) == form, "the format of a response has changed"
 
     def is_live(self, response_id: str) -> bool:
         return not any(one["type"] == "response.done" and one["response"]["id"] == response_id for one in self.messages)
