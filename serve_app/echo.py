@@ -3,7 +3,8 @@
     nothing is played ─> the frame is scored as it is; nothing else is done
     watching: the frame may be speech ─> is the last half second like something that was played within the last second?
         yes ─> it is an echo, and the lag is known: cancelling
-        no ─> the user's, once it has gone on for `UNSURE_FRAMES`; until then it counts as silence
+        no ─> the user's, once it has gone on for `UNSURE_FRAMES`; until then it counts as silence. A shorter word counts after its end,
+        from a client that has had no echo of the answers so far
     cancelling ─> the frame without the echo is scored, and goes to speech-to-text
     playback has paused since, and goes on ─> watching, because the lag is another
 
@@ -15,6 +16,7 @@ What likeness is says serve_app/likeness.py.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -41,6 +43,8 @@ SAME = 16
 """Samples: 1 ms."""
 MOSTLY_ECHO_DB = 15.0
 """By how much the level falls with the echo where what is left is taken for remains of it."""
+FAILED_DB = 3.0
+"""By how much it falls at least where a canceller takes an echo away and nobody else speaks."""
 REMAINS_FRAMES = 2
 """So many frames that sound like speech may be left of an echo, the user has more."""
 LIKELY = 0.2
@@ -139,6 +143,8 @@ class EchoingMicrophone:
         self._unlikely = 0
         self._early = 0
         """Frames that might have been an echo, when too little had been played to tell."""
+        self._withheld: deque[float] = deque()
+        """The probabilities of a word's first frames, until it is known whose it is."""
         self._unheard = 0
         """Frames since an echo was last found during which an answer was played."""
 
@@ -157,7 +163,8 @@ class EchoingMicrophone:
         self._recent.push(frame)
         if not self._loudspeaker.audible(start):
             self._lag, self._likely, self._early = None, 0, 0
-            return frame, self._voice.score(frame)
+            score = self._voice.score(frame)
+            return frame, score if score >= LIKELY else max(score, self._overdue())
         if self._lag is not None:
             run = self._loudspeaker.follows(self._run, self._lag, start)
             if run is not None:
@@ -168,7 +175,9 @@ class EchoingMicrophone:
             self._newest, self._likely, self._early = newest, 0, 0  # of an answer that stops and goes on each beginning may be its echo
         self._unheard += bool(self._loudspeaker.played(start, len(frame)).any())
         score = self._voice.score(frame)
-        return frame, (self._watched(score, start + len(frame)) if score >= LIKELY else self._unwatched(score))
+        if score >= LIKELY:
+            return frame, self._watched(score, start + len(frame))
+        return frame, max(self._unwatched(score), self._overdue())
 
     def _watched(self, score: float, end: int) -> float:
         self._likely, self._unlikely = self._likely + 1, 0
@@ -179,33 +188,48 @@ class EchoingMicrophone:
                 return 0.0
             if found.perhaps and self._early < EARLY_FRAMES:
                 self._early, self._likely = self._early + 1, self._likely - 1
-        return score if self._likely > UNSURE_FRAMES else 0.0
+        if self._likely > UNSURE_FRAMES + 1:
+            self._withheld.clear()  # two frames are an onset
+        if self._likely > UNSURE_FRAMES:
+            return score
+        self._withheld.append(score)
+        return 0.0
 
     def _cancel(self, found: _Found, end: int) -> None:
         self._lag = self._known = found.lag
         self._run = found.run
         self._likely = self._early = self._unheard = 0
+        self._withheld.clear()
         self._canceller = self._new_canceller()
         recent = self._recent.last(COMPARED)
         self._without_echo(recent, end - len(recent), found.lag)
 
     def _cancelled(self, frame: Pcm, start: int, lag: int) -> tuple[Pcm, float]:
-        """Without its echo. Where more is left of it than remains of one, either the user speaks or the lag is another: the client's
-        playback was late, or its microphone lost something."""
+        """Without its echo. Where more is left of it than remains of one, either the user speaks; or the lag is another, for the client's
+        playback was late, or its microphone lost something; or the canceller fails, which sees an echo and leaves it where it is."""
         clean = self._without_echo(frame, start, lag)
-        score = self._voice.score(clean)
-        if level_dbfs(frame) - level_dbfs(clean) >= MOSTLY_ECHO_DB:
+        score, taken_db = self._voice.score(clean), level_dbfs(frame) - level_dbfs(clean)
+        if taken_db >= MOSTLY_ECHO_DB:
             score = 0.0
         if score < LIKELY:
             return clean, self._unwatched(score)
         self._likely, self._unlikely = self._likely + 1, 0
-        if self._likely > UNSURE_FRAMES:
+        if self._likely > UNSURE_FRAMES and self._likely % SELDOM:
             return clean, score
         found = self._compared(COMPARED_AGAIN, start + len(frame))
         moved = abs(found.lag - lag) > MOVED
         if moved and found.echo:
             self._cancel(found, start + len(frame))
-        return clean, score if self._likely > REMAINS_FRAMES and not moved else 0.0
+        elif found.echo and taken_db < FAILED_DB and self._early < EARLY_FRAMES:
+            self._early, self._likely = self._early + 1, self._likely - 1
+            return clean, 0.0
+        return clean, score if self._likely > (UNSURE_FRAMES if moved else REMAINS_FRAMES) else 0.0
+
+    def _overdue(self) -> float:
+        """Of a word that was over before it was known to be the user's, frame by frame. It is where the client has no echo."""
+        if self.echo_lag_s is not None:
+            self._withheld.clear()
+        return self._withheld.popleft() if self._withheld else 0.0
 
     def _unwatched(self, score: float) -> float:
         self._unlikely += 1

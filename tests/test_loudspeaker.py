@@ -99,6 +99,20 @@ def test_a_word_after_an_answer_during_which_the_microphone_was_stopped_is_heard
     assert client.says(7) == [1.0] * 7
 
 
+@pytest.mark.parametrize("frames", [3, 5, 7])
+@pytest.mark.parametrize("pause_s", [-1.0, -0.05, 0.2, 0.9])
+def test_a_short_word_over_an_answer_or_after_its_end_is_heard_from_a_client_without_an_echo(
+    client: Client, frames: int, pause_s: float
+) -> None:
+    client.is_sent(5.0)
+    client.is_quiet(5.0 + pause_s)
+    scores = client.says(frames) + [client.hears() for _ in range(12)]
+    assert "1.01.0" in "".join(map(str, scores)), "two frames make an onset"
+    assert sum(scores) <= frames
+    client.is_quiet(3.0)
+    assert client.says(7) == [1.0] * 7
+
+
 def test_a_microphone_that_is_stopped_in_the_middle_of_an_answer_hears_the_rest_of_it_where_it_is_played(client: Client) -> None:
     client.is_sent(10.0)
     client.is_quiet(1.0)
