@@ -1,12 +1,14 @@
 """Own words that come back through a loudspeaker: how often the server takes them for the user's, and how often it misses the user.
 
-    python -m load_tests.bench.echo [--seconds 26] [--quick] [--out FILE.json]
+    python -m load_tests.bench.echo [--seconds 26] [--quick] [--unsteady] [--out FILE.json]
 
 Answers (Kokoro's, made once and kept) are played in a synthetic room (load_tests/bench/echo_room.py). In the first part nobody speaks:
 every interruption is false. In the second a recorded question is spoken over each answer, and an interruption counts from its first
 sound to a second after its end; earlier ones are false. Each condition is run with nothing done about echoes, with the agent's own sound
-known, and with its words known too. Levels are against the agent's voice: of the echo as the microphone hears it, and
-of the user there. A headset's microphone hears no echo. No server is needed; one core does it in some minutes.
+known, and with its words known too. With `--unsteady` nobody speaks either, and the client, the server or the line between them is late,
+stops, or loses something, as on a busy machine; `--answers` is how many are played in each of those conditions. Levels are against the
+agent's voice: of the echo as the microphone hears it, and of the user there. A headset's microphone hears no echo. No server is needed;
+one core does it in some minutes.
 """
 
 import argparse
@@ -26,7 +28,7 @@ from deployments.engines import create
 from deployments.engines.webrtc_echo import WebRtcEcho
 from load_tests.about import about
 from load_tests.bench.echo_room import Handling, Room, Saying
-from load_tests.bench.echo_sound import FRAME, FRAME_S, FULL, Echo
+from load_tests.bench.echo_sound import FRAME, FRAME_S, FULL, STEADY, Echo, Line
 from serve_app.audio import Resampler
 from serve_app.cache import cache_folder
 from serve_app.engines import HEARING_RATE, Speech
@@ -37,8 +39,15 @@ ANSWERS = (
     "Once upon a time there was a dragon who lived alone on a high mountain. Every evening he looked down at the lights of the village.",
     "You can reset the router by holding the small button at the back for ten seconds. After that, wait until the green lamp is on.",
     "Tomorrow will be mostly cloudy, with a high of twelve degrees and some light rain in the late afternoon.",
+    "Paris is known for its museums, its food, and the Eiffel Tower, which was built in eighteen eighty-nine.",
+    "I'm sorry, I don't have that information. However, I can tell you more about the history of the city if you like.",
+    "Sure! The sky is blue because air scatters short wavelengths of light more than long ones.",
+    "Yes. That is correct.",
+    "There are three options: the red one, the green one, and the blue one. Which one would you like?",
+    "Let me think. Seven times eight is fifty-six, and fifty-six plus four is sixty.",
 )
-VOICE = "af_heart"
+VOICES = ("af_heart", "am_michael", "bf_emma", "bm_george")
+"""In turn."""
 QUESTIONS = ("warm_in_paris.wav", "best_of_times.wav", "what_is_your_name.wav", "colour_of_the_sky.wav")
 HANDLINGS = {"off": Handling(False, None), "sound": Handling(False, WebRtcEcho), "sound and words": Handling(True, WebRtcEcho)}
 ENOUGH_S = 10.0
@@ -58,6 +67,19 @@ HARDER = {
     "playback late by up to 0.2 s": Echo(0.1, -12, jitter_s=0.2),
     "lag of 0.8 s": Echo(0.8, -12),
 }
+LINES = {
+    "steady": STEADY,
+    "microphone late by up to 0.2 s": Line(up_s=0.2),
+    "answers late by up to 0.3 s": Line(down_s=0.3),
+    "server stalls for up to 0.8 s": Line(stall_s=0.8),
+    "speech made at 0.9 of its pace": Line(pace=0.9),
+    "at 0.8, server stalls for up to 0.5 s": Line(pace=0.8, stall_s=0.5),
+    "client stalls for up to 0.8 s": Line(client_stall_s=0.8),
+    "client loses up to 0.3 s": Line(client_stall_s=0.3, loses=True),
+    "some of each": Line(up_s=0.1, down_s=0.2, stall_s=0.5, pace=1.0, client_stall_s=0.3),
+}
+UNSTEADY_ECHOES = (Echo(0.05, -6), Echo(0.12, -12), Echo(0.3, -20))
+LONGEST_ANSWER_S = 20.0
 
 
 def main() -> None:
@@ -75,6 +97,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=26.0, help="of each condition without a user")
     parser.add_argument("--quick", action="store_true", help="few conditions")
+    parser.add_argument("--unsteady", action="store_true", help="that part alone")
+    parser.add_argument("--answers", type=int, default=10, help="of each condition of that part")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
@@ -82,6 +106,8 @@ def _arguments() -> argparse.Namespace:
 async def _measured(args: argparse.Namespace) -> dict[str, Any]:
     bench = Bench(await _sayings(), args.seconds)
     await bench.warm()
+    if args.unsteady:
+        return await _unsteady(bench, args.answers)
     lags, levels = ((0.1,), (-6, -30)) if args.quick else (LAGS_S, LEVELS_DB)
     _write("\nNobody speaks: false interruptions a minute of answer\n" + ROW.format("", *HANDLINGS))
     alone = [await bench.alone(f"lag {lag * 1000:.0f} ms, echo {level} dB", Echo(lag, level)) for lag in lags for level in levels]
@@ -94,13 +120,27 @@ async def _measured(args: argparse.Namespace) -> dict[str, Any]:
     return {"alone": alone, "spoken_over": over, "us_a_frame": cost}
 
 
+async def _unsteady(bench: "Bench", answers: int) -> dict[str, Any]:
+    _write(f"\nNobody speaks, and not all is on time: answers of {answers} that were interrupted\n")
+    _write(UNSTEADY_ROW.format("", *(f"{echo.lag_s * 1000:.0f} ms, {echo.level_db} dB" for echo in UNSTEADY_ECHOES)))
+    rows = []
+    for name, line in LINES.items():
+        cells = [await bench.unsteady(echo, line, answers) for echo in UNSTEADY_ECHOES]
+        _write(UNSTEADY_ROW.format(name, *(f"{cell['false']}" for cell in cells)))
+        rows.append({"condition": name, "cells": cells})
+    answered, false = (sum(cell[what] for row in rows for cell in row["cells"]) for what in ("answers", "false"))
+    _write(f"{false} of {answered}\n")
+    return {"unsteady": rows, "answers": answered, "false": false}
+
+
 async def _sayings() -> list[Saying]:
     """Made once."""
     file = cache_folder() / "bench" / "echo-answers.npz"
     if not file.exists():
         engine = create("text_to_speech", "kokoro-onnx")
         await engine.warm()
-        made = {str(n): np.concatenate([s.pcm async for s in engine.speak(Speech(text, VOICE))]) for n, text in enumerate(ANSWERS)}
+        spoken = [Speech(text, voice) for text, voice in zip(ANSWERS, cycle(VOICES), strict=False)]
+        made = {str(n): np.concatenate([s.pcm async for s in engine.speak(speech)]) for n, speech in enumerate(spoken)}
         file.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(file, texts=np.array(ANSWERS), **made)
     kept = np.load(file)
@@ -131,6 +171,13 @@ class Bench:
         _write(ROW.format(name, *(f"{60 * row[one]['false'] / row[one]['answer_s']:.1f}" for one in HANDLINGS)))
         return row
 
+    async def unsteady(self, echo: Echo, line: Line, answers: int) -> dict[str, Any]:
+        room = self._room(echo, "sound and words", line)
+        while room.answers <= answers and room.now < room.began_at + answers * LONGEST_ANSWER_S:
+            await room.passes(np.zeros(FRAME))
+        cell = {"lag_s": echo.lag_s, "level_db": echo.level_db, "answers": min(room.answers, answers)}
+        return cell | {"false": len(room.interrupted_at), "answer_s": round(room.client.played_s, 1)}
+
     async def spoken_over(self, echo_db: float | None, user_db: float) -> dict[str, Any]:
         name = f"{'no echo' if echo_db is None else f'echo {echo_db} dB'}, user {user_db} dB"
         row: dict[str, Any] = {"condition": name}
@@ -159,8 +206,8 @@ class Bench:
             _timed(voice.score, spent, frame)
         return {"voice activity alone": round(median(spent) * 1e6), **costs}
 
-    def _room(self, echo: Echo, handling: str) -> Room:
-        return Room(echo, cycle(self._sayings), self._voice_activity, self._recogniser, HANDLINGS[handling])
+    def _room(self, echo: Echo, handling: str, line: Line = STEADY) -> Room:
+        return Room(echo, cycle(self._sayings), self._voice_activity, self._recogniser, HANDLINGS[handling], line)
 
     def _question(self, file: str, level_db: float) -> np.ndarray:
         import soundfile
@@ -206,6 +253,7 @@ def _rate(rows: list[dict[str, Any]], handling: str) -> float:
     return 60 * false / answer_s
 
 
+UNSTEADY_ROW = "{:>40} {:>16} {:>16} {:>16}\n"
 ROW = "{:>32} {:>22} {:>22} {:>22}\n"
 
 

@@ -157,7 +157,7 @@ class Room:
         seed: int = SEED,
     ) -> None:
         random, ids, policy = np.random.default_rng(seed), count(), ServerVad()
-        self.now = 100.0
+        self.now = self.began_at = 100.0
         self._line, self._random = line, random
         self._up: deque[tuple[float, Pcm]] = deque()
         self._down: deque[tuple[float, Pcm]] = deque()
