@@ -64,7 +64,8 @@ def _backslashes(found: re.Match[str]) -> str:
 
 
 def _abbreviation(found: re.Match[str]) -> str:
-    return ABBREVIATIONS[found[1]] + ("." if _at_end(found) and found[1] not in NO_END else "")
+    said = ABBREVIATIONS[found[1]]
+    return said + ("." if _at_end(found) and found[1] not in NO_END and not said.endswith(".") else "")
 
 
 def _initials(found: re.Match[str]) -> str:

@@ -33,6 +33,8 @@ NUMBERS = {
     "It ended in 1945. What came then?": "It ended in nineteen forty-five. What came then?",
     "1945. The war was over.": "nineteen forty-five. The war was over.",
     "The first was number 1. The second was number 2.": "The first was number one. The second was number two.",
+    "Is it? No.": "Is it? No.",
+    "No. I do not think that it is so.": "No. I do not think that it is so.",
     "See No. 5 of the list.": "See number five of the list.",
     "Pi is 3.14. That is all.": "Pi is three point one four. That is all.",
     "1. First": "First",
