@@ -41,8 +41,8 @@ class Known:
     """Ids of utterances that have begun, whether they ended or not."""
     voices: tuple[str, ...] = ("af_heart", "af_bella")
     input_format: str = "audio/pcm"
-    heard: deque[bytes] = field(default_factory=lambda: deque(maxlen=8))
-    """Audio of answers, which a microphone may hear."""
+    heard: deque[str] = field(default_factory=lambda: deque(maxlen=8))
+    """Audio of answers as it came, which a microphone may hear."""
 
     def see(self, event: Event) -> None:
         match event["type"]:
@@ -66,7 +66,7 @@ class Known:
                 if event["response"]["id"] in self.live:
                     self.live.remove(event["response"]["id"])
             case "response.output_audio.delta":
-                self.heard.append(base64.b64decode(event["delta"]))
+                self.heard.append(event["delta"])
             case "session.created" | "session.updated":
                 audio = event["session"].get("audio", {})
                 self.input_format = audio.get("input", {}).get("format", {}).get("type", "audio/pcm")
@@ -132,7 +132,7 @@ class Grammar:
 
     def _moves(self) -> list[tuple[Any, int]]:
         return [
-            (self._append, 36),
+            (self._append, 26),
             (lambda: {"type": "input_audio_buffer.commit"}, 5),
             (lambda: {"type": "input_audio_buffer.clear"}, 4),
             (self._create, 14),
@@ -179,7 +179,7 @@ class Grammar:
     def _append(self) -> Event:
         form, seconds = self._known.input_format, self._dice.choice((0.0, 0.01, 0.02, 0.04, 0.04, 0.1, 0.1, 0.2, 0.2, 0.7))
         if self._dice.random() < 0.1 and self._known.heard and form == "audio/pcm":
-            return _append(self._known.heard[0][: int(seconds * RATES[form]) * 2])
+            return _append(base64.b64decode(self._known.heard[0])[: int(seconds * RATES[form]) * 2])
         audio = _sound(self._dice, form, seconds, self._dice.random() < 0.6)
         if self._dice.random() < 0.02:
             audio += b"\x07"

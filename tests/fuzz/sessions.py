@@ -6,7 +6,6 @@ round nothing may be left.
 
 import asyncio
 import base64
-import gc
 import hashlib
 import itertools
 import json
@@ -21,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, get_args
 
+import orjson
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter, ValidationError
 
@@ -162,7 +162,7 @@ class Client:
         await self.reads.wait()
         if self.gone:
             raise Disconnected("hung up")
-        event: Event = json.loads(text)
+        event: Event = orjson.loads(text)
         try:
             self.watched.see(text, event)
         except Failed as failed:
@@ -520,7 +520,6 @@ def play(seed: int, number: int, found: Found, fuzzers: int = FUZZERS) -> None:
         raise type(failed)("\n".join([str(failed), *wrong, *log.records])) from failed
     finally:
         root.removeHandler(log)
-    gc.collect(0)
     if wrong or log.records:
         raise Failed("\n".join([f"{name}: what nobody waits for failed, or an error was logged:", *wrong, *log.records]))
 
