@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 
 from deployments.engines.fake import FakeLanguageModel, FakeRecogniser, FakeTextToSpeech, FakeTurnDetector, FakeVoiceActivity, ReplyPart
+from deployments.engines.webrtc_echo import cancellers
 from deployments.front import Front, application
 from serve_app import key_file
 from serve_app.admission import Admission, Door
@@ -85,6 +86,8 @@ def _app(max_sessions: int, engines: Engines, settings: Settings, environment: M
         lead_s=session.lead_s,
         unsent_bytes=session.unsent_bytes,
         stalled_s=session.stalled_s,
+        barge_in_s=session.barge_in_s,
+        echo=cancellers() if session.echo else None,
     )
     door = replace(Door.of(settings, key_file.access(settings, environment)), sessions=Admission(max_sessions))
     front = Front(engines, options, settings, door)

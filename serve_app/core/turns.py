@@ -175,6 +175,9 @@ class Turns:
         policy = self.config.turn_taking
         if self._barge_in.undecided and self._barge_in.undecided.stopped:
             return [*self.floor_taken(now), *self._started(event, now)]
+        if self._barge_in.undecided:  # it is heard to begin once more, after a change of turn detection: that decides nothing
+            self._barge_in.resumed(now)
+            return self._responses.discard_draft()
         interrupted = self._responses.discard_draft()
         if self._barge_in.undecided is not None:
             return interrupted  # of this speech nobody is told before it is decided on

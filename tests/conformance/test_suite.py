@@ -28,9 +28,10 @@ def named(name: str) -> Check:
     return next(one for one in CHECKS if one.name == name)
 
 
-@pytest.fixture(scope="module")
-def suite() -> Iterator[Suite]:
-    with serving(max_sessions=16, engines=obedient.engines()) as url:
+@pytest.fixture(scope="module", params=[True, False], ids=["echo", "no echo"])
+def suite(request: pytest.FixtureRequest) -> Iterator[Suite]:
+    """With the canceller of the default settings, and without it as the profile without weights has it."""
+    with serving(max_sessions=16, engines=obedient.engines(), session={"echo": request.param}) as url:
         yield Suite(options(url, Need.FAILING))
 
 

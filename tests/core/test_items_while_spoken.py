@@ -247,3 +247,17 @@ def test_whoever_asks_for_a_response_gets_one(items: list[Item], roles: list[str
     assert [message.role for message in talk.reply().prompt.messages] == roles
     talk.happens(ev.ResponseCancelled(), ev.ResponseAsked(ResponseRequest(out_of_band=True, input=())))
     assert [message.role for message in talk.reply().prompt.messages] == ["system"]
+
+
+# --- speech that begins twice -----------------------------------------------------------------------------------------------------------
+
+
+def test_speech_over_an_answer_that_is_heard_to_begin_once_more_is_still_undecided() -> None:
+    """As after a change of turn detection in the middle of it: the client hears of it when it is known to mean something."""
+    talk, _, _ = speaking(barge_in_s=0.6)
+    talk.happens(ev.SpeechStarted(2.0), ev.SpeechStarted(2.2))
+    utterance = talk.commanded(cmd.BeginUtterance)[-1].item_id
+    assert utterance not in [one.item_id for one in talk.told(told.UtteranceStarted)]
+    talk.happens(ev.TranscriptGrew(utterance, "no stop that please"))
+    assert [one.item_id for one in talk.told(told.UtteranceStarted)][-1] == utterance
+    assert talk.status() == ("cancelled", "turn_detected")

@@ -15,6 +15,8 @@ from typing import Any
 from load_tests.about import about
 from tests.fuzz.sessions import Found, play
 
+REPORTS_S = 60.0
+
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
@@ -26,8 +28,16 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     seed = int(time.time()) % 1_000_000 if asked.seed is None else asked.seed
     tell(f"seed {seed}")
-    result: dict[str, Any] = {**about("tests.fuzz"), "seed": seed}
-    found, failures, number, began, told = Found(), [], asked.first, time.perf_counter(), time.perf_counter()
+    head = {**about("tests.fuzz"), "seed": seed, "asked": asked.messages}
+    found, failures, number, began, told = Found(), list[str](), asked.first, time.perf_counter(), time.perf_counter()
+
+    def written() -> dict[str, Any]:
+        """The result so far; in the file too, so that a run that is broken off leaves what it has found."""
+        result = head | result_of(found, failures, number - asked.first, time.perf_counter() - began)
+        if asked.out is not None:
+            asked.out.write_text(json.dumps(result, indent=2) + "\n")
+        return result
+
     while found.messages < asked.messages and (not failures or asked.keep_going):
         try:
             play(seed, number, found)
@@ -35,18 +45,25 @@ def main(arguments: list[str] | None = None) -> int:
             failures.append(f"round {number}: {type(failed).__name__}: {failed}")
             tell(f"FAILED {failures[-1]}")
         number += 1
-        if time.perf_counter() - told > 60:
+        if time.perf_counter() - told > REPORTS_S:
             told = time.perf_counter()
-            tell(f"{found.messages} messages, {number - asked.first} rounds, {len(failures)} failures")
-    result |= {
+            tell(f"{written()['messages']} messages, {number - asked.first} rounds, {len(failures)} failures")
+    result = written()
+    counts = f"{found.messages} messages in {found.sessions} sessions, {found.events.total()} events, {len(failures)} failures"
+    tell(f"{counts}, digest {result['digest']}")
+    return 1 if failures else 0
+
+
+def result_of(found: Found, failures: list[str], rounds: int, took_s: float) -> dict[str, Any]:
+    return {
         "messages": found.messages,
         "sessions": found.sessions,
         "turns_beside": found.turns_beside,
-        "rounds": number - asked.first,
+        "rounds": rounds,
         "events": found.events.total(),
         "failures": failures,
         "virtual_hours": round(found.virtual_s / 3600, 2),
-        "took_s": round(time.perf_counter() - began, 1),
+        "took_s": round(took_s, 1),
         "cpu_s": round(time.process_time(), 1),
         "most_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "digest": found.digest.hexdigest(),
@@ -55,11 +72,6 @@ def main(arguments: list[str] | None = None) -> int:
         "error_codes": dict(found.codes.most_common()),
         "endings": dict(found.endings.most_common()),
     }
-    if asked.out is not None:
-        asked.out.write_text(json.dumps(result, indent=2) + "\n")
-    counts = f"{found.messages} messages in {found.sessions} sessions, {found.events.total()} events, {len(failures)} failures"
-    tell(f"{counts}, digest {result['digest']}")
-    return 1 if failures else 0
 
 
 def tell(line: str) -> None:

@@ -23,9 +23,10 @@ class RandomConversation(RuleBasedStateMachine):
         detection=st.sampled_from(["server_vad", "semantic_vad", None]),
         modality=st.sampled_from(["audio", "text"]),
         barge_in_s=st.sampled_from([0.0, 0.6]),
+        echo=st.booleans(),
     )
-    def open(self, detection: str | None, modality: str, barge_in_s: float) -> None:
-        self.world = World(barge_in_s)
+    def open(self, detection: str | None, modality: str, barge_in_s: float, echo: bool) -> None:
+        self.world = World(barge_in_s, echo)
         self.world.client(
             type="session.update",
             session={"output_modalities": [modality], "audio": {"input": {
@@ -143,6 +144,35 @@ class RandomConversation(RuleBasedStateMachine):
                 self.world.clauses.pop(0)
                 self.world.happens(ev.ClauseSpoken(response_id, clause))
 
+    @rule()
+    def voice_has_nothing_to_speak(self) -> None:
+        """Of a clause that is code or an emoji."""
+        if self.world.clauses:
+            self.world.happens(ev.ClauseSpoken(*self.world.clauses.pop(0)))
+
+    @rule(
+        text=st.sampled_from(["One sentence.", "no stop that please"]),
+        code=st.sampled_from(["```\nprint()\n```\n", "🙂 🙂 🙂 🙂. "]),
+        first=st.booleans(),
+    )
+    def user_speaks_over_an_answer_with_code_in_it(self, text: str, code: str, first: bool) -> None:
+        """What is rarely met by chance: words over an answer of which a clause has no sound."""
+        self.world.client(type="input_audio_buffer.clear")
+        for item_id in [one["item_id"] for one in self.world.messages if one["type"] == "input_audio_buffer.committed"]:
+            self.world.happens(ev.TranscriptFinished(item_id, "Yes.", 1.0))
+        self.world.client(type="response.create", response={"output_modalities": ["audio"]})
+        for response_id in [one for one in self.world.replies if one not in self.world.finished]:
+            text_of_it = f"{code if first else ''}One sentence, and then the code:\n{code}And another one. "
+            self.world.happens(ev.ReplyText(response_id, text_of_it))
+        clauses, self.world.clauses = self.world.clauses, []
+        for number, (response_id, clause) in enumerate(clauses):
+            if number % 2 == first:
+                self.world.happens(ev.ClauseAudio(response_id, clause, 2.0))
+            self.world.happens(ev.ClauseSpoken(response_id, clause))
+        self.world.happens(ev.SpeechStarted(self.world.audio_s))
+        if self.world.utterances:
+            self.world.happens(ev.TranscriptGrew(self.world.utterances[-1], text))
+
     @rule(data=st.data())
     def voice_has_its_first_sound(self, data: st.DataObject) -> None:
         """Of a draft too, and of what is over."""
@@ -181,6 +211,28 @@ class RandomConversation(RuleBasedStateMachine):
         item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
         self.world.client(type="conversation.item.create", item=item, **({"previous_item_id": previous} if previous else {}))
 
+    @rule(data=st.data(), kind=st.sampled_from(["text", "call", "audio", "spoken"]), deletes=st.booleans())
+    def client_makes_an_item_again(self, data: st.DataObject, kind: str, deletes: bool) -> None:
+        """With the id of one that is there or was, perhaps of an answer that is being spoken."""
+        said = [one["item_id"] for one in self.world.messages if one["type"] == "input_audio_buffer.speech_started"]
+        item_id = data.draw(st.sampled_from([*self.world.seen.order[-4:], *said[-1:], "item_nobody"]))
+        if deletes:
+            self.world.client(type="conversation.item.delete", item_id=item_id)
+        item: dict[str, object] = {
+            "text": {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]},
+            "call": {"type": "function_call", "name": "look_up", "arguments": "{}", "call_id": "call_mine"},
+            "audio": {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": "AAAA"}]},
+            "spoken": {"type": "message", "role": "assistant", "content": [{"type": "output_audio", "transcript": "Hi there"}]},
+        }[kind]  # fmt: skip
+        self.world.client(type="conversation.item.create", item={**item, "id": item_id})
+
+    @rule(data=st.data())
+    def client_gives_the_result_of_a_call(self, data: st.DataObject) -> None:
+        done = [one["item"] for one in self.world.messages if one["type"] == "response.output_item.done"]
+        calls = [item["call_id"] for item in done if item["type"] == "function_call"]
+        call_id = data.draw(st.sampled_from([*calls[-3:], "call_mine", "call_nobody"]))
+        self.world.client(type="conversation.item.create", item={"type": "function_call_output", "call_id": call_id, "output": "fog"})
+
     @rule(item_id=st.sampled_from(["mine", "yours"]))
     def client_brings_audio(self, item_id: str) -> None:
         content = [{"type": "input_audio", "audio": "AAAA"}]
@@ -218,7 +270,7 @@ class RandomConversation(RuleBasedStateMachine):
     @invariant()
     def nothing_of_speech_that_may_mean_nothing_is_told(self) -> None:
         if hasattr(self, "world") and self.world.doubtful:
-            assert self.world.doubtful not in json.dumps(self.world.messages)
+            assert not [one for one in self.world.messages if self.world.doubtful in json.dumps(one)]
 
     def teardown(self) -> None:
         """Whatever is still open can be closed."""

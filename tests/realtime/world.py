@@ -19,14 +19,14 @@ SERVER_EVENT: TypeAdapter[RealtimeServerEvent] = TypeAdapter(RealtimeServerEvent
 
 
 class World:
-    def __init__(self, barge_in_s: float) -> None:
+    def __init__(self, barge_in_s: float, echo: bool = False) -> None:
         numbers = count(1)
         self.now, self.audio_s = 0.0, 0.0
         self.seen = Invariants()
         self.session = SessionObject("sess_1", SERVED, 0)
         new_id = lambda kind: f"{kind}_{next(numbers)}"  # noqa: E731
         self.wire = Wire(self.session, new_id, timings=True)
-        self.conversation = Conversation(self.session.config(), new_id, barge_in_s=barge_in_s)
+        self.conversation = Conversation(self.session.config(), new_id, barge_in_s=barge_in_s, echo=echo)
         self.replies: list[str] = []
         self.clauses: list[tuple[str, int]] = []
         self.utterances: list[str] = []
