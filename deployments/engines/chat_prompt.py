@@ -132,7 +132,7 @@ def told_in_words(prompt: Prompt) -> Prompt:
     messages: list[ChatMessage] = []
     for message in prompt.messages:
         if message.role == "tool":
-            message = ChatMessage("user", f"The result of {names.get(message.call_id or '', 'the tool')} is: {message.content}")
+            message = ChatMessage("user", f"The result of {names.get(message.call_id or '', 'the tool')} is: {_plainly(message.content)}")
         elif message.tool_calls:
             if not message.content:
                 continue
@@ -141,6 +141,18 @@ def told_in_words(prompt: Prompt) -> Prompt:
             message = replace(message, content=f"{messages.pop().content}\n{message.content}")
         messages.append(message)
     return replace(prompt, messages=tuple(messages), tools=(), tool_choice="auto")
+
+
+def _plainly(result: str) -> str:
+    """A JSON object of plain values without its braces, which small models would write again."""
+    try:
+        read = json.loads(result)
+    except ValueError:
+        return result
+    if not isinstance(read, dict) or any(isinstance(value, dict | list) for value in read.values()):
+        return result
+    values = {name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for name, value in read.items()}
+    return ", ".join(f"{name}: {value}" for name, value in values.items())
 
 
 def turns_of(messages: Sequence[ChatMessage]) -> tuple[list[ChatMessage], list[list[ChatMessage]]]:

@@ -21,7 +21,7 @@ ASKED_FOR = 5
 LEAST_HELD = 8
 """Words that repeat before anything is held back: so many has no "very, very, very good"."""
 
-_ALONE = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{So}]"
+_ALONE = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Extended_Pictographic}]"
 """A character that is a word."""
 _WORD = regex.compile(rf"(?P<alone>{_ALONE})|(?:(?!{_ALONE})[\p{{L}}\p{{M}}\p{{N}}])+(?:['’][\p{{L}}\p{{M}}]+)*")
 _ENUMERATOR = regex.compile(r"(?:^|\n)[ \t]*\d{1,3}[.)](?=\s)")
@@ -44,7 +44,10 @@ class LoopFilter:
         self._words: list[str] = []
         self._ends: list[bool] = []
         """Whether a sentence ends after the word."""
-        self._runs = [0] * (LONGEST_PERIOD + 1)
+        self._runs: dict[int, int] = {}
+        """By period, how many words in a row equal the word one period before; those of which there are any."""
+        self._places: dict[str, list[int]] = {}
+        """Of each word, where it stands, within the longest period."""
         self._text = ""
         """What was not said, or holds the word that is being written."""
         self._read = 0
@@ -96,13 +99,14 @@ class LoopFilter:
             self._hold_from = self._read
 
     def _count(self) -> None:
-        words, runs, last = self._words, self._runs, len(self._words) - 1
-        for period in range(1, min(LONGEST_PERIOD, last) + 1):
-            runs[period] = runs[period] + 1 if words[last - period] == words[last] else 0
+        last = len(self._words) - 1
+        places = [place for place in self._places.get(self._words[last], ()) if place >= last - LONGEST_PERIOD]
+        self._runs = {last - place: self._runs.get(last - place, 0) + 1 for place in places}
+        self._places[self._words[last]] = [*places, last]
 
     def _period(self) -> int | None:
         """The shortest of which two copies stand in a row at the end."""
-        return next((period for period in range(1, LONGEST_PERIOD + 1) if self._runs[period] >= max(period, LEAST_HELD)), None)
+        return min((period for period, run in self._runs.items() if run >= max(period, LEAST_HELD)), default=None)
 
     def _most_copies(self, period: int) -> int:
         most = 30 if period <= 2 else 10 if period <= 5 else 6 if period <= 20 else 4 if period <= 60 else 3

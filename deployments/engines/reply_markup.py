@@ -302,6 +302,8 @@ def _call_of(value: Any) -> tuple[str, dict[str, Any]] | None:
     inner = value.get("function")
     if isinstance(inner, dict):
         value = inner
+    if "description" in value:
+        return None  # the tool as it was declared
     name = value.get("name") or (inner if isinstance(inner, str) else None)
     arguments: Any = next((value[key] for key in ("arguments", "parameters", "args") if key in value), {})
     if isinstance(arguments, str):
@@ -324,5 +326,5 @@ def _mark(names: Collection[str]) -> regex.Pattern[str]:
         return _MARK
     known = "|".join(regex.escape(name) for name in sorted(names))
     function = r'(?:"type"\s*:\s*"function"\s*,\s*)?(?:"function"\s*:\s*\{\s*)?'
-    bare = rf'(?:```(?:json)?\s*)?\[?\s*\{{\s*{function}"name"\s*:\s*"(?:{known})"\s*,\s*"(?:arguments|parameters|args)"\s*:'
+    bare = rf'(?:```(?:json)?\s*)?(?:\[\s*)?\{{\s*{function}"name"\s*:\s*"(?:{known})"\s*[,}}]'
     return regex.compile(f"{_MARK.pattern}|(?P<bare>{bare})", regex.IGNORECASE)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deployments.engines.chat_prompt import ChatPrompt
+from deployments.engines.chat_prompt import ChatPrompt, told_in_words
 from serve_app.engines import ChatMessage, Prompt, Tool, ToolCall
 from serve_app.errors import EngineFailed, PromptTooLong
 
@@ -109,3 +109,26 @@ class UserFirst(Characters):
 def test_an_agent_may_speak_first_although_the_template_wants_the_user_to_begin(said, read):
     assert written(said, tokenizer=UserFirst()) == read
     assert written(said) == read.replace("u:Hello.;", "")
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        ("Sunny", "Sunny"),
+        ('{"degrees": 30, "sky": "blue", "wind": null}', "degrees: 30, sky: blue, wind: null"),
+        ('{"days": [1, 2]}', '{"days": [1, 2]}'),
+        ("[1, 2]", "[1, 2]"),
+    ],
+)
+def test_calls_and_results_can_be_told_in_words(result, told):
+    call = ChatMessage("assistant", "", (ToolCall("call_1", "get_weather", '{"city": "Rome"}'),))
+    messages = (ChatMessage("user", "Rain?"), call, ChatMessage("tool", result, call_id="call_1"), ChatMessage("user", "So?"))
+    assert told_in_words(Prompt(messages, (WEATHER,), "none")) == Prompt(
+        (ChatMessage("user", f"Rain?\nThe result of get_weather is: {told}\nSo?"),)
+    )
+
+
+def test_what_was_said_with_a_call_stays():
+    call = ChatMessage("assistant", "Let me see.", (ToolCall("call_1", "get_weather", "{}"),))
+    said = told_in_words(Prompt((ChatMessage("user", "Rain?"), call)))
+    assert said.messages == (ChatMessage("user", "Rain?"), ChatMessage("assistant", "Let me see."))

@@ -81,6 +81,7 @@ ON_PURPOSE = {
     "a sentence three times": "I told you. I told you. I told you. And you did not listen.",
     "a tongue twister": "How much wood would a woodchuck chuck if a woodchuck could chuck wood? " * 2,
     "a speech": "".join(f"I have a dream that one day {what} will be free. " for what in ("all men", "the valleys", "the land")),
+    "a box": "╭" + "─" * 60 + "╮\n" + "│" + " " * 60 + "│\n",
     "code": "for x in range(3):\n    print(x)\n" * 3,
 }
 

@@ -108,6 +108,11 @@ def test_words_around_a_call_are_said(written):
         assert (text.split(), calls) == (["Let", "me", "see.", "Done."], ROME)
 
 
+def test_a_tool_that_is_told_as_it_was_declared_is_no_call_and_no_words():
+    declared = '{"name": "get_weather", "description": "The weather", "parameters": {"type": "object", "properties": {}}}'
+    everywhere(f"You can call {declared} for that.", ("You can call for that.", []), names=("get_weather",))
+
+
 def test_words_after_a_call_without_a_closing_tag_are_said():
     everywhere(f"<tool_call>{CALL}\nIt is warm.", ("It is warm.", []), may_call=False)
 
