@@ -1,16 +1,19 @@
 """The gateway's routes: the websocket, the page, and what tells how the server is."""
 
+import asyncio
+import html
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
@@ -22,9 +25,11 @@ from serve_app.admission import Door, Refused
 from serve_app.connection import refuse
 from serve_app.engine_queues import SessionQuestions
 from serve_app.engines import Engines
+from serve_app.http.described import JSON, TEXT, Described, DescribedRoute
 from serve_app.http.errors import ApiError, api_error, response
 from serve_app.http.exchange import caller_of, check_origin
 from serve_app.http.no_route import NO_CALLS, NoRoute, answer, needs_socket, no_calls, no_socket
+from serve_app.http.openapi import PAGE, PAGE_POLICY, document, page_files
 from serve_app.http.routes import Api, routes
 from serve_app.limits import LimitReached
 from serve_app.realtime.client_events import SessionUpdateBody
@@ -34,6 +39,41 @@ from serve_app.settings import Settings
 from serve_app.watching import Watchers
 
 WEB = Path(__file__).parent.parent / "serve_app" / "web"
+class Readiness(BaseModel):
+    ready: bool
+    problems: dict[str, str]
+
+
+class SessionCounts(BaseModel):
+    sessions: int
+    leases: int
+    utterances: int
+
+
+HEALTHY = Described("Says that the process answers", "health", {TEXT: None}, open=True)
+NOT_READY = {503: "Not all: `problems` has why, by engine."}
+READY = Described(
+    "Says whether all engines are warmed and answer", "health", {JSON: Readiness}, refuses=NOT_READY, refusal=Readiness, open=True
+)
+SESSIONS = Described("Counts live sessions", "health", {JSON: SessionCounts}, refuses={401: "No key, or a wrong one."})
+REALTIME = Described(
+    "Opens a session: a websocket of OpenAI's Realtime protocol",
+    "realtime",
+    {},
+    status=101,
+    query={
+        "model": "Any: the server's own is served.",
+        "intent": "`transcription` for a session that only listens.",
+        "session_id": "Of a session to come back to.",
+        "sparkvox": "`timings`, `patient`, or both with a comma.",
+    },
+    refuses={
+        401: "No key, or a wrong one.",
+        403: "A page of another origin, or a name that is not this server's.",
+        404: "`call_id`: there are no calls here yet.",
+        426: "No websocket was asked for.",
+    },
+)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -107,17 +147,20 @@ def application(
     keyed = [Middleware(KeyCheck, front.door.access, front.door.sink)]
     with_any = [Middleware(KeyCheck, front.door.access, front.door.sink, ephemeral=True)]
     table = [
-        Route("/healthz", _healthy),
-        Route("/health", _health),
-        Route("/readyz", ready),
-        Route("/debug/sessions", sessions, middleware=keyed),
+        DescribedRoute("/healthz", _healthy, HEALTHY),
+        DescribedRoute("/health", _health, HEALTHY),
+        DescribedRoute("/readyz", ready, READY),
+        DescribedRoute("/debug/sessions", sessions, SESSIONS, middleware=keyed),
+        Route("/openapi.json", _document, include_in_schema=False),
+        Route("/docs", _document_page, include_in_schema=False),
+        Mount("/docs", Page(directory=page_files())),
         WebSocketRoute("/v1/realtime", front.realtime, middleware=keyed),
-        Route("/v1/realtime", needs_socket, middleware=with_any),
-        Route("/v1/realtime", no_calls, methods=["POST"], middleware=with_any),
-        Route("/v1/realtime/calls", no_calls, methods=["POST"], middleware=with_any),
-        Route("/v1/realtime/calls/{rest:path}", no_calls, methods=["GET", "POST"], middleware=with_any),
+        DescribedRoute("/v1/realtime", needs_socket, REALTIME, middleware=with_any),
+        Route("/v1/realtime", no_calls, methods=["POST"], middleware=with_any, include_in_schema=False),
+        Route("/v1/realtime/calls", no_calls, methods=["POST"], middleware=with_any, include_in_schema=False),
+        Route("/v1/realtime/calls/{rest:path}", no_calls, methods=["GET", "POST"], middleware=with_any, include_in_schema=False),
         *routes(Api(front.engines, front.options.served, front.settings, front.door), keyed),
-        Route("/v1/{path:path}", NoRoute(), middleware=with_any),
+        Route("/v1/{path:path}", NoRoute(), middleware=with_any, include_in_schema=False),
         WebSocketRoute("/v1/{path:path}", NoSocket(), middleware=with_any),
         Mount("/", Page(directory=WEB, html=True)),
     ]
@@ -160,6 +203,15 @@ def _before_all(front: Front) -> list[Middleware]:
     if not gateway.origins:
         return [guard]
     return [guard, Middleware(CORSMiddleware, allow_origins=gateway.origins, allow_methods=METHODS, allow_headers=["*"])]
+
+
+async def _document(request: Request) -> Response:
+    return JSONResponse(await asyncio.to_thread(document, request.app.routes, request.scope.get("root_path", "")))
+
+
+async def _document_page(request: Request) -> Response:
+    root = html.escape(request.scope.get("root_path", ""))
+    return HTMLResponse(PAGE.format(root=root), headers={"content-security-policy": PAGE_POLICY})
 
 
 async def _healthy(_: Request) -> Response:

@@ -76,7 +76,9 @@ class Guard:
     def _with_headers(self, send: Send) -> Send:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *((k.lower().encode(), v.encode()) for k, v in PAGE_HEADERS.items())]
+                own = {name.lower() for name, _ in message["headers"]}
+                more = ((name.lower().encode(), value.encode()) for name, value in PAGE_HEADERS.items())
+                message["headers"] = [*message["headers"], *((name, value) for name, value in more if name not in own)]
             await send(message)
 
         return with_headers

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -49,6 +49,12 @@ class TranscriptionRequest(BaseModel):
     @property
     def words_alone(self) -> bool:
         return self.response_format == "verbose_json" and set(self.timestamp_granularities) == {"word"}
+
+
+class TranscriptionForm(TranscriptionRequest):
+    """The request with its file, as a form has it."""
+
+    file: Annotated[bytes, WithJsonSchema({"type": "string", "format": "binary"})]
 
 
 async def answer(request: Request, engines: Engines, settings: HttpSettings, allowance: Allowance) -> Response:

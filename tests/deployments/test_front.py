@@ -97,8 +97,9 @@ def a_client(query: bytes = b"", **options: Any) -> tuple[Door, SessionOptions]:
 
 
 def test_what_is_set_of_the_engines_is_what_sessions_begin_with() -> None:
-    own = {"llm.instructions": "Sing.", "tts.voice": "bf_emma", "tts.speed": 1.25}
-    assert served(Settings.of({"profile": "fake", **own}), ("bf_emma",)) == Served("fake", "fake", "bf_emma", ("bf_emma",), "Sing.", 1.25)
+    own = {"llm.instructions": "Sing.", "tts.voice": "bf_emma", "tts.speed": 1.25, "llm.max_spoken_tokens": 70}
+    begins = Served("fake", "fake", "bf_emma", ("bf_emma",), "Sing.", 1.25, ("en", "de"), ("en",), 70)
+    assert served(Settings.of({"profile": "fake", **own}), ("bf_emma",), ("en", "de"), ("en",)) == begins
 
 
 def test_answers_are_not_begun_in_the_pause_while_an_engine_keeps_another_session_waiting() -> None:
