@@ -25,7 +25,7 @@ from load_tests.about import about
 from serve_app.engines import ChatMessage, Constraints, Prompt, ReplyEnd, TextDelta
 
 AT_ONCE = 8
-PLAIN = {"repetition_penalty": 1.0}
+PLAIN = {"frequency_penalty": 0.0}
 """Without what the engine would choose itself."""
 SYSTEM = "You are a voice assistant. Answer in one short sentence."
 OPEN = (

@@ -1,5 +1,6 @@
 """What the adapter of vLLM decides, without a model: a generator stands for vLLM."""
 
+from dataclasses import replace
 from importlib.util import find_spec
 from types import SimpleNamespace
 
@@ -7,7 +8,7 @@ import pytest
 
 from deployments.engines.chat_prompt import ChatPrompt
 from deployments.engines.vllm_engine import VllmLanguageModel
-from serve_app.engines import ChatMessage, Prompt, ReplyEnd, TextDelta, Tool, ToolCall, ToolCallDelta
+from serve_app.engines import ChatMessage, Constraints, Prompt, ReplyEnd, TextDelta, Tool, ToolCall, ToolCallDelta
 from tests.engines.families import tokenizer
 
 pytestmark = [
@@ -117,3 +118,48 @@ async def test_a_reply_ends_with_its_sentence_once_it_has_its_tokens():
     model = Written("chatml", "One two three four. Five six seven. Eight nine ten eleven. Twelve.", size=5)
     text, _, end = await answer(model, Prompt((ChatMessage("user", "Count"),), max_tokens=20, ends_after_tokens=5))
     assert (text, end.finish, end.looped) == ("One two three four. Five six seven.", "length", False)
+
+
+class Asked:
+    """vLLM's engine as far as asking goes: what it was asked is kept."""
+
+    def __init__(self, **generation_config):
+        self.model_config = SimpleNamespace(get_diff_sampling_param=lambda: generation_config)
+        self.sampling = None
+
+    def generate(self, tokens, sampling, name):
+        self.sampling = sampling
+
+
+def sampling_of(prompt, generation_config=None, words_only=False, **options):
+    model = VllmLanguageModel(**options)
+    model._engine = Asked(**(generation_config or {}))
+    model._generate(prompt, ChatPrompt(tokenizer("qwen"), 1000), [1, 2, 3], words_only)
+    return model._engine.sampling
+
+
+HELLO = Prompt((ChatMessage("user", "Hi"),))
+
+
+def test_a_model_without_advice_is_kept_from_repeating_itself():
+    assert (sampling_of(HELLO).frequency_penalty, sampling_of(HELLO).temperature) == (0.3, 0.0)
+
+
+def test_a_models_own_advice_holds_and_the_operators_wins_over_it_and_the_clients_over_both():
+    advice = {"temperature": 0.7, "repetition_penalty": 1.05}
+    own = sampling_of(HELLO, advice)
+    assert (own.frequency_penalty, own.repetition_penalty, own.temperature) == (0.0, 1.05, 0.7)
+    operators = sampling_of(HELLO, advice, sampling={"repetition_penalty": 1.2, "min_p": 0.1})
+    assert (operators.repetition_penalty, operators.min_p) == (1.2, 0.1)
+    asked = replace(HELLO, constraints=Constraints(frequency_penalty=1.0))
+    assert sampling_of(asked, sampling={"frequency_penalty": 0.5}).frequency_penalty == 1.0
+
+
+def test_json_may_repeat_its_signs():
+    assert sampling_of(replace(HELLO, constraints=Constraints(schema={"type": "object"}))).frequency_penalty == 0.0
+
+
+def test_markup_is_forbidden_where_only_words_are_wanted():
+    banned = sampling_of(HELLO, words_only=True).bad_words
+    assert {"<tool_call>", "<think>", "<tool"} <= set(banned) and "</think>" not in banned
+    assert not sampling_of(HELLO).bad_words
