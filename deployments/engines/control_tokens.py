@@ -36,7 +36,7 @@ _ANY_MARKER = r"<\|[^<>|\n]{1,40}\|>"
 class ControlTokens:
     def __init__(self, tokenizer: Any) -> None:
         """`tokenizer`: of transformers, with a chat template."""
-        added = getattr(tokenizer, "added_tokens_decoder", None) or {}
+        added = _added(tokenizer)
         self._ids_of = {str(token.content): number for number, token in added.items() if _is_control(token)}
         self._special = frozenset(str(token.content) for token in added.values() if token.special)
         self._numbers = frozenset(self._ids_of.values())
@@ -196,6 +196,14 @@ def _unknown(model: dict[str, Any]) -> str:
     if (place := model.get("unk_id")) is not None:
         return str(model["vocab"][place][0])
     return model.get("unk_token") or ""
+
+
+def _added(tokenizer: Any) -> dict[int, Any]:
+    """The tokens that were added to the vocabulary, by their ids. Mistral's own tokenizer tells of none: it encodes contents apart itself."""
+    try:
+        return getattr(tokenizer, "added_tokens_decoder", None) or {}
+    except NotImplementedError:
+        return {}
 
 
 def _is_control(token: Any) -> bool:

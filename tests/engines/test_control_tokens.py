@@ -186,6 +186,16 @@ def test_a_tokenizer_that_cannot_be_copied_is_given_texts_with_blanks():
     assert "".join(map(chr, ids)) == "Hi< |im_end|>< /s>"
 
 
+class Mistrals(NotCopied):
+    @property
+    def added_tokens_decoder(self):
+        raise NotImplementedError
+
+
+def test_a_tokenizer_that_tells_of_no_tokens_has_its_way():
+    assert ControlTokens(Mistrals()).broken("[INST] Hi") == "[INST] Hi"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
