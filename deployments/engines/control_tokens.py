@@ -199,7 +199,7 @@ def _unknown(model: dict[str, Any]) -> str:
 
 
 def _added(tokenizer: Any) -> dict[int, Any]:
-    """The tokens that were added to the vocabulary, by their ids. Mistral's own tokenizer tells of none: it encodes contents apart itself."""
+    """The tokens that were added to the vocabulary, by id. Mistral's own tokenizer tells of none: it encodes contents apart itself."""
     try:
         return getattr(tokenizer, "added_tokens_decoder", None) or {}
     except NotImplementedError:
