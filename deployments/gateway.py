@@ -95,6 +95,7 @@ class Gateway:
         session, life = settings.session, Life(self._keeper, leaving=self._leaving)
         limits = session.max_s, session.lead_s, session.kept_audio_bytes, session.unsent_bytes, session.stalled_s, session.barge_in_s
         seams: dict[str, Any] = {"watch": self._watch, "no_ear": self._no_ear, "warms": lambda: warming_helps(settings.llm)}
+        seams["longest_turn_s"] = session.longest_turn_s
         mine = served(settings, self._text_to_speech.voices, self._speech_to_text.languages, self._text_to_speech.languages)
         return SessionOptions(
             mine, *limits, echo=cancellers() if session.echo else None, life=life, **seams

@@ -12,10 +12,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from serve_app.audio import NO_PCM, Ring
+from serve_app.audio import NO_PCM, Ring, level_dbfs
 from serve_app.core import events as ev
 from serve_app.core.config import SemanticVad, TurnTaking
-from serve_app.core.endpointing import Endpointer, Heard, Paused
+from serve_app.core.endpointing import LONGEST_S, Endpointer, Heard, Paused
 from serve_app.core.events import SpeechStarted, SpeechStopped
 from serve_app.core.language import Hints
 from serve_app.echo import Microphone
@@ -38,8 +38,11 @@ class Hearing:
         send: Callable[[HearingMessage], None],
         post: Callable[[ev.Event], None],
         eager: Callable[[], bool],
+        longest_turn_s: float = LONGEST_S,
     ) -> None:
-        """`send`: to speech-to-text. `eager`: whether there is room for work that may be thrown away."""
+        """`send`: to speech-to-text. `eager`: whether there is room for work that may be thrown away. `longest_turn_s`: after so much
+        speech a turn ends, and what is said goes on as another."""
+        self._longest_turn_s = longest_turn_s
         self._eager = eager
         self._send = send
         self._frame = microphone.frame_samples
@@ -76,7 +79,7 @@ class Hearing:
         if turn_taking is None:
             self._endpointer = None
         elif self._endpointer is None:
-            self._endpointer, self._unreviewed = Endpointer(turn_taking), self._ring.position > self._buffer_start
+            self._endpointer, self._unreviewed = Endpointer(turn_taking, self._longest_turn_s), self._ring.position > self._buffer_start
         else:
             self._endpointer.change(turn_taking)
 
@@ -90,8 +93,8 @@ class Hearing:
         begin = self._ring.position - len(pcm)
         for number, at in enumerate(range(len(pcm) % self._frame, len(pcm), self._frame)):
             start, end = begin + at, begin + at + self._frame
-            _, score = self._microphone.take(pcm[at : at + self._frame], start)
-            heard = self._endpointer.feed(score, start / HEARING_RATE, end / HEARING_RATE)
+            frame, score = self._microphone.take(pcm[at : at + self._frame], start)
+            heard = self._endpointer.feed(score, start / HEARING_RATE, end / HEARING_RATE, level_dbfs(frame))
             first, last = first or heard, heard or last
             if number % FRAMES_A_SLICE == FRAMES_A_SLICE - 1:
                 await asyncio.sleep(0)
@@ -153,7 +156,7 @@ class Hearing:
             frame, score = self._microphone.take(frame, start)
         self._hear(frame)
         if self._endpointer is not None:
-            heard = self._endpointer.feed(score, start / HEARING_RATE, self._ring.position / HEARING_RATE)
+            heard = self._endpointer.feed(score, start / HEARING_RATE, self._ring.position / HEARING_RATE, level_dbfs(frame))
             if heard is not None:
                 self._tell(heard)
         elif self._utterance is None:

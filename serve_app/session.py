@@ -120,7 +120,9 @@ class Session:
         self._tapes = Tapes(options.kept_audio_bytes)
         self._dictation = Dictation(begun.session_id, engines.speech_to_text, ear, self.post, self._tapes, engines.voice_activity)
         self._loudspeaker, microphone = acoustics(engines, self._conversation.memory.playback, options.echo)
-        self._hearing = Hearing(microphone, engines.turn_detector, self._dictation.send, self.post, options.eager)
+        self._hearing = Hearing(
+            microphone, engines.turn_detector, self._dictation.send, self.post, options.eager, options.longest_turn_s
+        )
         self._hearing.configure(session.config().turn_taking)
         self._outbox = Outbox(transport.send, options.unsent_bytes, options.stalled_s)
         self._incoming = Incoming(self._wire, self._hearing, options.allowance, self.post, self._outbox.put)

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from serve_app.core.commands import Command
+from serve_app.core.endpointing import LONGEST_S
 from serve_app.echo import EchoCanceller
 from serve_app.life import Life
 from serve_app.limits import Allowance
@@ -32,6 +33,8 @@ class SessionOptions:
     stalled_s: float = 60.0
     barge_in_s: float = 0.0
     """How long speech over an answer lasts before it ends the answer even without a word; 0: any speech does, at once."""
+    longest_turn_s: float = LONGEST_S
+    """A turn that lasts longer ends at the next gap between words; what is said goes on as another."""
     echo: Callable[[], EchoCanceller] | None = None
     """Gives a canceller to a session whose client's microphone hears its loudspeaker. None: what comes back is taken for the user's."""
     eager: Callable[[], bool] = lambda: True

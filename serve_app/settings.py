@@ -88,6 +88,8 @@ class SessionSettings(Section):
     barge_in_s: float = Field(0.6, ge=0, le=5)
     """Speech over an answer ends it by its first word that is more than a sign of listening ("mm-hm"), or without one after so long; until
     then no more of the answer is sent. Coughs and signs of listening leave it alone. 0: any speech ends it, at once."""
+    longest_turn_s: float = Field(60.0, ge=5)
+    """A turn that lasts longer ends at the next gap between words, and what is said goes on as another. Under voice activity detection."""
     echo: bool = True
     """The server knows its own voice when a client's microphone hears its loudspeaker. Costs a client without an echo nothing until its
     user speaks over an answer, and 0.15 s then."""

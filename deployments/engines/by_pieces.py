@@ -1,7 +1,8 @@
 """Utterances for a model that hears whole clips: its audio is fixed in pieces, and what is not fixed yet is heard again.
 
-A piece has at most `longest_s`, and is cut where it is quietest. Its text does not change any more. What follows is loose: each step
-hears all of it again, so the dearest step costs as much as the longest piece.
+A piece has at most `longest_s`, and is cut where it is quietest. Its text does not change any more. What follows is loose: a step hears
+all of it again, so the dearest step costs as much as the longest piece. The longer it is, the more new audio it takes to hear it again,
+up to a second. What two hypotheses agree on is stable (serve_app/core/agreement.py).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from deployments.engines.quiet import heard, quietest
 from serve_app.audio import NO_PCM
+from serve_app.core.agreement import Agreement
 from serve_app.engines import HEARING_RATE, Hypothesis, Word
 
 if TYPE_CHECKING:
@@ -32,6 +34,10 @@ class Heard:
 
 
 NOTHING = Heard("")
+NOTHING_SAID = Hypothesis("")
+AGAIN = 1 / 8
+"""Of the loose audio, how much has to be new before it is heard again for a partial, up to `AGAIN_S`."""
+AGAIN_S = 1.0
 
 
 @dataclass(eq=False, slots=True)
@@ -54,6 +60,11 @@ class Utterance:
     fixed_samples: int = 0
     loose: Pcm = field(default_factory=lambda: NO_PCM)
     """Audio after it, less than the longest piece between steps."""
+    unheard: int = 0
+    """Samples at its end that came since it was heard last."""
+    agreement: Agreement = field(default_factory=Agreement)
+    said: Hypothesis = NOTHING_SAID
+    """The last one."""
 
 
 class ByPieces:
@@ -70,17 +81,24 @@ class ByPieces:
         return Utterance(hints)
 
     def fork(self, stream: Utterance) -> Utterance:
-        return replace(stream, fixed=list(stream.fixed))  # steps put new audio in place of old
+        # Steps put new audio in place of old.
+        return replace(stream, fixed=list(stream.fixed), agreement=replace(stream.agreement))
 
     def step(self, due: Sequence[Due]) -> list[Hypothesis | Exception]:
-        clips = [self._clips(one.stream, one.pcm) for one in due]
+        clips = [self._clips(one) for one in due]
         if wanted := [clip for some in clips for clip in some if len(clip.pcm) >= max(1, self._shortest)]:
             self._hear(wanted)
         return [_answer(one, some) for one, some in zip(due, clips, strict=True)]
 
-    def _clips(self, utterance: Utterance, pcm: Pcm) -> list[Clip]:
-        """The audio that is not fixed, cut so that each is short enough; the last one stays loose."""
-        utterance.loose = np.concatenate((utterance.loose, pcm))
+    def _clips(self, due: Due) -> list[Clip]:
+        """The audio that is not fixed, cut so that each is short enough; the last one stays loose. None where nobody waits for the answer
+        and too little is new."""
+        utterance: Utterance = due.stream
+        utterance.loose = np.concatenate((utterance.loose, due.pcm))
+        utterance.unheard += len(due.pcm)
+        if not due.last and utterance.unheard < min(AGAIN * len(utterance.loose), AGAIN_S * HEARING_RATE):
+            return []
+        utterance.unheard = 0
         clips = []
         while len(utterance.loose) > self._longest:
             cut = quietest(utterance.loose, self._longest // 2, self._longest) or self._longest
@@ -97,6 +115,8 @@ def _clip(utterance: Utterance, pcm: Pcm) -> Clip:
 
 def _answer(due: Due, clips: list[Clip]) -> Hypothesis | Exception:
     utterance: Utterance = due.stream
+    if not clips:
+        return utterance.said
     timed = [_timed(clip) for clip in clips]
     for one in timed:
         if isinstance(one, Exception):
@@ -104,11 +124,12 @@ def _answer(due: Due, clips: list[Clip]) -> Hypothesis | Exception:
     *fixed, loose = [one for one in timed if isinstance(one, Heard)]
     utterance.fixed += fixed
     text = _joined([one.text for one in utterance.fixed])
-    stable = len(text)
+    fixed_chars = len(text)
     known = [*utterance.fixed, loose]
-    text = _joined([text, loose.text])
+    text, stable = utterance.agreement.heard(_joined([text, loose.text]), due.last, fixed_chars)
     language = next((one.language for one in known if one.text and one.language), None)
-    return Hypothesis(text, len(text) if due.last else stable, tuple(word for one in known for word in one.words), language)
+    utterance.said = Hypothesis(text, stable, tuple(word for one in known for word in one.words), language)
+    return utterance.said
 
 
 def _timed(clip: Clip) -> Heard | Exception:

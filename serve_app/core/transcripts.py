@@ -4,10 +4,11 @@ The language model is asked only when nothing is `waiting`. What an utterance in
 client knows it already; under push to talk it does not, before the commit.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from serve_app.core import events as ev
 from serve_app.core import notifications as told
+from serve_app.core.agreement import continued
 from serve_app.core.commands import Command, Tell
 from serve_app.core.items import Item, Kind, Message
 from serve_app.core.prompts import INAUDIBLE
@@ -19,7 +20,8 @@ TranscriptEvent = ev.TranscriptGrew | ev.TranscriptFinished | ev.TranscriptFaile
 class _Expected:
     part: int = 0
     """Index of the part of the item that it becomes."""
-    told_chars: int = 0
+    told: str = ""
+    """What the client was sent of it. It can take nothing back, so the transcript begins with it."""
     telling: bool = True
     in_history: bool = False
     failed: str | None = None
@@ -61,6 +63,9 @@ class Transcripts:
         if not one.in_history and isinstance(event, ev.TranscriptFailed):
             one.failed = event.reason
             return [], None
+        if isinstance(event, ev.TranscriptFinished):
+            # A guess that stands for the text may be older than the last words that the client was sent.
+            event = replace(event, text=continued(one.told, event.text))
         if not isinstance(event, ev.TranscriptGrew):
             del self._expected[event.item_id]
         commands = self._told(event, one) if client_wants and one.telling else []
@@ -75,7 +80,8 @@ class Transcripts:
     def _told(self, event: TranscriptEvent, one: _Expected) -> list[Command]:
         if isinstance(event, ev.TranscriptFailed):
             return [Tell(told.TranscriptionFailed(event.item_id, event.reason, one.part))]
-        delta, one.told_chars = event.text[one.told_chars :], max(one.told_chars, len(event.text))
+        delta = event.text[len(one.told) :] if event.text.startswith(one.told) else ""
+        one.told += delta
         grown: list[Command] = [Tell(told.TranscriptDelta(event.item_id, delta, one.part))] if delta else []
         if isinstance(event, ev.TranscriptGrew):
             return grown

@@ -128,3 +128,86 @@ def test_a_change_in_silence_starts_no_speech_and_keeps_what_was_heard_of_its_be
     endpointer.change(ServerVad(prefix_padding_s=0.1))
     (started,) = hear(endpointer, (0.9, 2 * FRAME_S), start_s=0.96 + FRAME_S)
     assert started == SpeechStarted(pytest.approx(0.86))
+
+
+# --- levels and the longest turn ----------------------------------------------------------------------------------------------------------
+
+
+def levels(endpointer: Endpointer, *stretches: tuple[float, float, float], start_s: float = 0.0) -> list[Heard]:
+    """Stretches of (probability, level, seconds)."""
+    heard, frame = [], round(start_s / FRAME_S)
+    for probability, level_db, seconds in stretches:
+        for _ in range(round(seconds / FRAME_S)):
+            one = endpointer.feed(probability, frame * FRAME_S, (frame + 1) * FRAME_S, level_db)
+            heard += [one] if one else []
+            frame += 1
+    return heard
+
+
+def kinds(heard: list[Heard]) -> list[str]:
+    return [type(one).__name__ for one in heard]
+
+
+@pytest.mark.parametrize("policy", [ServerVad(), ServerVad(silence_s=3.0), SemanticVad(), SemanticVad(longest_silence_s=8.0)])
+@pytest.mark.parametrize("before_s", [0.0, 1.0, 20.0])
+@pytest.mark.parametrize("below_db", [18.0, 30.0])
+def test_a_television_behind_the_speaker_does_not_keep_the_turn_open(policy, before_s: float, below_db: float) -> None:
+    television = -25.0 - below_db
+    heard = levels(Endpointer(policy), (0.9, television, before_s), (0.9, -25.0, 1.5), (0.9, television, 25.0))
+    assert kinds(heard) == ["SpeechStarted", "SpeechStopped"]
+    stopped = heard[-1]
+    assert isinstance(stopped, SpeechStopped) and stopped.last_speech_s == pytest.approx(before_s + 1.5, abs=0.3)
+    assert stopped.end_s - stopped.last_speech_s <= 5.1
+
+
+def test_the_speaker_is_heard_again_over_the_television() -> None:
+    endpointer = Endpointer(ServerVad())
+    levels(endpointer, (0.9, -25.0, 1.5), (0.9, -45.0, 6.0))
+    (started,) = levels(endpointer, (0.9, -25.0, 1.0), start_s=7.5)
+    assert isinstance(started, SpeechStarted) and started.start_s == pytest.approx(7.5 - 0.3, abs=0.1)
+
+
+def test_a_television_that_pauses_or_stays_becomes_a_turn_again() -> None:
+    for stretches in [(0.0, -90.0, 6.0), (0.9, -45.0, 1.0)], [(0.9, -45.0, 31.0)]:
+        endpointer = Endpointer(ServerVad())
+        levels(endpointer, (0.9, -25.0, 1.5), (0.9, -45.0, 4.0))
+        assert kinds(levels(endpointer, *stretches, start_s=5.5)) == ["SpeechStarted"]
+
+
+@pytest.mark.parametrize("level_db", [-60.0, -45.0, -20.0])
+def test_speech_that_is_alone_is_a_turn_however_faint(level_db: float) -> None:
+    assert kinds(levels(Endpointer(ServerVad()), (0.9, level_db, 20.0), (0.0, -90.0, 0.6))) == ["SpeechStarted", "Paused", "SpeechStopped"]
+
+
+def test_a_faint_speaker_after_a_loud_one_is_a_turn_at_once() -> None:
+    heard = levels(Endpointer(ServerVad()), (0.9, -15.0, 2.0), (0.0, -90.0, 0.6), (0.9, -50.0, 1.0))
+    assert kinds(heard) == ["SpeechStarted", "Paused", "SpeechStopped", "SpeechStarted"]
+
+
+def test_who_gets_quieter_or_walks_away_is_not_cut() -> None:
+    fading = [(0.9, -20.0 - number, 0.5) for number in range(12)]
+    assert kinds(levels(Endpointer(ServerVad()), *fading, (0.9, -32.0, 20.0))) == ["SpeechStarted"]
+    murmur = (0.9, -20.0, 2.0), (0.9, -42.0, 2.0), (0.9, -24.0, 1.0)
+    assert kinds(levels(Endpointer(ServerVad()), *murmur)) == ["SpeechStarted"]
+
+
+def test_a_slammed_door_does_not_make_the_speaker_a_television() -> None:
+    slam = (0.9, -30.0, 2.0), (0.9, -2.0, 0.1), (0.9, -30.0, 10.0)
+    assert kinds(levels(Endpointer(ServerVad()), *slam)) == ["SpeechStarted"]
+
+
+@pytest.mark.parametrize("policy", [ServerVad(silence_s=2.0), SemanticVad()])
+def test_the_longest_turn_ends_in_a_gap_and_goes_on_as_another(policy) -> None:
+    words = [(0.9, -25.0, 0.8), (0.0, -60.0, 0.096)] * 40
+    heard = levels(Endpointer(policy, longest_s=10.0), *words)
+    stops = [one for one in heard if isinstance(one, SpeechStopped)]
+    starts = [one for one in heard if isinstance(one, SpeechStarted)]
+    assert len(starts) == len(stops) + 1 == 4
+    for stop, start in zip(stops, starts[1:], strict=True):
+        assert start.start_s <= stop.end_s, "the new turn begins where the last one ended"
+        assert stop.end_s - stop.last_speech_s > 0.05
+
+
+def test_the_longest_turn_without_a_gap_ends_all_the_same() -> None:
+    heard = levels(Endpointer(ServerVad(), longest_s=10.0), (0.9, -25.0, 40.0))
+    assert [one.end_s for one in heard if isinstance(one, SpeechStopped)] == pytest.approx([15.0, 30.0], abs=0.2)

@@ -220,6 +220,22 @@ async def test_moonshine_gives_partials_while_it_listens(moonshine):
 
 
 @pytest.mark.weights
+def test_moonshine_tells_stable_words_while_the_user_speaks(moonshine):
+    stream, told, growing_s = moonshine.begin(Hints()), "", [0.0]
+    for start in range(0, len(BEST_OF_TIMES.pcm), moonshine.step_samples):
+        (hypothesis,) = moonshine.step([Due(stream, BEST_OF_TIMES.pcm[start : start + moonshine.step_samples], False)])
+        assert hypothesis.text.startswith(told)
+        if hypothesis.stable_chars > len(told):
+            told = hypothesis.text[: hypothesis.stable_chars]
+            growing_s.append(start / HEARING_RATE)
+    (final,) = moonshine.step([Due(stream, BEST_OF_TIMES.pcm[:0], True)])
+    assert final.text.startswith(told) and len(told.split()) >= 12
+    waits_s = np.diff(growing_s)
+    assert np.median(waits_s) <= 1.0 and max(waits_s) <= 2.0
+    assert word_error_rate(BEST_OF_TIMES.words, final.text) <= 0.2
+
+
+@pytest.mark.weights
 @pytest.mark.parametrize(
     "pcm",
     [
