@@ -2,7 +2,8 @@
 
 The model hears a whole clip at once, so a partial means hearing again all that is not fixed yet: 0.04 s of one core for a second of
 audio. Partials come twice a second of new audio, once a second as it grows, and audio is fixed in pieces of at most `LONGEST_S`, cut where
-it is quietest: the dearest partial costs 0.5 s; 0.09 s of one core for each second of short turns in all (load_tests/bench/partials.py). On 44 s of read speech the word error rate is 0.017 with pieces of
+it is quietest: the dearest partial costs 0.5 s; 0.09 s of one core for each second of short turns in all (load_tests/bench/partials.py).
+On 44 s of read speech the word error rate is 0.017 with pieces of
 12 s, 0.050 with 10 s, 0.025 with 15 s, and 0.034 uncut, where the model begins to write numbers that nobody said.
 """
 
