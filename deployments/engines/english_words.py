@@ -112,6 +112,11 @@ PRONOUNCED = {
     "IEEE": "ˌI tɹˌɪpᵊl ˈi", "HIPAA": "hˈɪpə", "FEMA": "fˈimə", "ASEAN": "ˈɑsiˌɑn", "PETA": "pˈitə", "NICU": "nˈɪkjˌu", "TOEFL": "tˈOfᵊl",
     "EBITDA": "ˈibɪtdˌɑ", "LoRA": "lˈɔɹə", "LLaMA": "lˈɑmə", "Qwen": "kwˈɛn", "Nginx": "ˌɛnʤənˈɛks", "nginx": "ˌɛnʤənˈɛks",
     "NGINX": "ˌɛnʤənˈɛks", "README": "ɹˈidmˌi", "TODO": "tədˈu", "MoMA": "mˈOmə", "FAANG": "fˈæŋ", "USAID": "jˌuˌɛsˈAd",
+    "IPv": "ˌIpˌivˈi", "PostgreSQL": "pˈOstɡɹɛskjˌuˌɛl",
+    # Words without a vowel.
+    "Ng": "ˈɛŋ", "sh": "ʃ", "shh": "ʃ", "shhh": "ʃ", "brr": "bˈɜɹ", "brrr": "bˈɜɹ", "grr": "ɡˈɜɹ", "grrr": "ɡˈɜɹ", "zzz": "zz",
+    "Sh": "ʃ", "Shh": "ʃ", "Shhh": "ʃ", "Brr": "bˈɜɹ", "Brrr": "bˈɜɹ", "Grr": "ɡˈɜɹ", "Grrr": "ɡˈɜɹ", "Zzz": "zz",
+    "pls": "plˈiz", "Pls": "plˈiz",
 }  # fmt: skip
 """Words that misaki spells out, in its phonemes for American English."""
 _TO_BRITISH = (("ɑɹ", "ɑː"), ("ɔɹ", "ɔː"), ("əɹ", "ə"), ("i", "iː"), ("u", "uː"), ("ɔː", "ɔː"), ("O", "Q"), ("æ", "a"))
@@ -166,17 +171,32 @@ def in_capitals(words: Sequence[str], dictionary: Collection[str]) -> dict[int, 
     shouted = shouted and any(word.lower() in dictionary and word not in LETTERS_ALONE for word in letters)
     told: dict[int, bool] = {}
     for at, word in enumerate(words):
-        if len(word) > 1 and word.isalpha() and word.isupper():
-            before, after = [w.lower() for w in words[max(0, at - 2) : at]], [w.lower() for w in words[at + 1 : at + 3]]
-            if word in INITIALISMS:
-                told[at] = False
-                continue
-            reading = (
-                _shouted(word, before, after, dictionary) if shouted else _standing_out(word, before, after, len(letters) == 1, dictionary)
-            )
+        before, after = words[max(0, at - 2) : at], words[at + 1 : at + 3]
+        if word == "A" and not shouted and _is_letter_a(before, after):
+            told[at] = False
+        elif len(word) > 1 and word.isalpha() and word.isupper():
+            reading = _reading(word, before, after, shouted, len(letters) == 1, dictionary)
             if reading is not None:
                 told[at] = reading
     return told
+
+
+def _is_letter_a(before: Sequence[str], after: Sequence[str]) -> bool:
+    """ "Plan A is", "an A plus"; not "A man", "Once Upon A Time"."""
+    following = after[0] if after else ""
+    if not before or not (before[-1].isalpha() or before[-1] == "-"):
+        return not following.isalpha() or following in ("plus", "minus")
+    return not (following[:1].isupper() and len(following) > 1)
+
+
+def _reading(
+    word: str, before: Sequence[str], after: Sequence[str], shouted: bool, alone: bool, dictionary: Collection[str]
+) -> bool | None:
+    joined = len(after) > 1 and after[0] == "and" and len(after[1]) == 1 and after[1].isupper()
+    if word in INITIALISMS or joined:  # AT and T
+        return False
+    lower = [one.lower() for one in before], [one.lower() for one in after]
+    return _shouted(word, *lower, dictionary) if shouted else _standing_out(word, *lower, alone, dictionary)
 
 
 def _shouted(word: str, before: list[str], after: list[str], dictionary: Collection[str]) -> bool | None:

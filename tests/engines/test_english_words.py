@@ -118,6 +118,7 @@ CAPITALS = {
     "He lives in Portland, OR.": {"OR": LETTERS},
     "My ID and the OS.": {"ID": LETTERS, "OS": LETTERS},
     "It runs on AWS.": {"AWS": LETTERS},
+    "AT and T is a firm.": {"AT": LETTERS},
     "GO!": {"GO": WORD},
     "IT": {"IT": LETTERS},
     "ACT": {"ACT": WORD},
@@ -160,6 +161,16 @@ def test_capitals_are_read_as_letters_or_as_a_word(text: str) -> None:
 def test_titles_and_acronyms_of_the_table_are_said_as_it_says(british: bool) -> None:
     for word, sounds in pronounced(british).items():
         assert bare(said(word, british)) == bare(sounds).replace(" ", ""), word
+
+
+@pytest.mark.parametrize("text", ["Plan A is best.", "It is vitamin A.", "She got an A plus.", "Use size A four.", "Is it A or B?"])
+def test_a_capital_a_within_a_sentence_is_the_letter(text: str) -> None:
+    assert {word.text.strip(".?"): word.phonemes for word in phonemes.english(False)(text)}["A"].strip(".?") == "ˈA"
+
+
+@pytest.mark.parametrize("text", ["A man came.", "Once Upon A Time", "THIS IS A TEST", "He said: A man came."])
+def test_a_capital_a_before_a_word_is_the_article(text: str) -> None:
+    assert {word.text: word.phonemes for word in phonemes.english(False)(text)}["A"] == "ɐ"
 
 
 def test_titles_are_words() -> None:
