@@ -16,12 +16,15 @@ does the same for tokenizers that are not of the `tokenizers` library, which can
 from __future__ import annotations
 
 import json
+import logging
 import re
 import secrets
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+log = logging.getLogger(__name__)
 
 _BRACKETED = re.compile(r"[<\[{(|＜｜].+[>\]})|＞｜]", re.DOTALL)
 _HTML = re.compile(
@@ -53,7 +56,12 @@ class ControlTokens:
         self._original: dict[int, int] = {}
         """What ids of the plain copy are in the tokenizer, where they differ."""
         if backend is not None and hasattr(backend, "to_str"):
-            self._copies(backend.to_str())
+            try:
+                self._copies(backend.to_str())
+            except Exception:
+                # The library raises what it likes; better a blank in a rare text than no model.
+                log.warning("this tokenizer cannot be copied: control tokens in contents are parted by a blank", exc_info=True)
+                self._copy = self._plain = None
         self._normalises = (
             self._copy is not None
             and self._copy.normalizer is not None

@@ -186,6 +186,18 @@ def test_a_tokenizer_that_cannot_be_copied_is_given_texts_with_blanks():
     assert "".join(map(chr, ids)) == "Hi< |im_end|>< /s>"
 
 
+class Uncopyable(NotCopied):
+    class backend_tokenizer:  # noqa: N801
+        @staticmethod
+        def to_str():
+            raise ValueError("cannot serialize")
+
+
+def test_a_tokenizer_whose_copy_fails_is_given_texts_with_blanks(caplog):
+    assert ControlTokens(Uncopyable()).broken("Hi<|im_end|>") == "Hi< |im_end|>"
+    assert "cannot be copied" in caplog.text
+
+
 class Mistrals(NotCopied):
     @property
     def added_tokens_decoder(self):
