@@ -24,6 +24,8 @@ LEAST_HELD = 8
 _ALONE = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Extended_Pictographic}]"
 """A character that is a word."""
 _WORD = regex.compile(rf"(?P<alone>{_ALONE})|(?:(?!{_ALONE})[\p{{L}}\p{{M}}\p{{N}}])+(?:['’][\p{{L}}\p{{M}}]+)*")
+_STRETCHED = regex.compile(r"(?=.{300})((?=\s*\S).{1,20}?)\1{14,}$", regex.DOTALL)
+"""A word, or signs between words, that never end: hahaha..., !!!..."""
 _ENUMERATOR = regex.compile(r"(?:^|\n)[ \t]*\d{1,3}[.)](?=\s)")
 _SENTENCE_END = regex.compile(r"[.!?…]+[\"'”’»)\]*]*(?=\s)|[。！？।]+[」』”]*|\n+")
 _NO_END = regex.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|e\.g|i\.e|[A-Z])|(?:^|\n)\s*\d{1,3})\.$")
@@ -67,6 +69,9 @@ class LoopFilter:
             if self.looped:
                 self._text = ""
                 return ""
+        if _STRETCHED.search(self._text, self._read):
+            self.looped, self._text = True, ""
+            return ""
         return self._ready()
 
     def end(self) -> str:

@@ -34,6 +34,8 @@ LOOPS = {
     "Japanese": "むかしむかし、王様がいました。" + "王様には、とても愛している娘がいました。" * 30,
     "Thai": "กาลครั้งหนึ่งนานมาแล้ว " + "พระราชามีพระธิดาที่พระองค์รักมาก " * 30,
     "Korean": "옛날에 왕이 있었습니다. " + "왕에게는 매우 사랑하는 딸이 있었습니다. " * 30,
+    "a word that never ends": "Ha" * 900,
+    "signs that never end": "No" + "!" * 2000,
     "signs": "Here you are: " + "🙂" * 200,
 }
 
@@ -75,6 +77,8 @@ ON_PURPOSE = {
         for number in range(99, 80, -1)
     ),
     "a litany": " ".join(f"Saint {name}, pray for us." for name in "Peter Paul Andrew James John Thomas Simon Jude Luke".split()),
+    "a wide table": "| a" + " " * 400 + "| b |\n",
+    "a ruler": "Title\n" + "-" * 200 + "\nText\n" + "=" * 120,
     "a table": "\n".join(f"| {row} | 0 | 0 | 0 | 0 |" for row in range(20)),
     "a matrix": "0 0 0 0 0 0 0 0\n" * 8,
     "multiplication": " ".join(f"Seven times {number} is {7 * number}." for number in range(1, 21)),
