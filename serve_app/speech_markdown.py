@@ -41,6 +41,7 @@ _DEFINITION = re.compile(rf"^\[[^\]\n]+\]:[ \t]*<?(?:https?://|www\.|mailto:|[/#
 _REFERENCE = re.compile(r"(?<!\w)\[([^\[\]\n]+)\]\[[^\[\]\n]*\]")
 _CHECKBOX = re.compile(r"^((?:[-*+]|\d{1,9}[.)])[ \t]+)\[[ xX]\](?=\s)", re.MULTILINE)
 _FOOTNOTE = re.compile(r"\[\^[^\]\s]+\]:?")
+_CODE_ELEMENT = re.compile(r"<(pre|script|style)\b[^>]*>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 _NUMBERED = re.compile(rf"^\s*\d{{{LONGEST_NUMBERING + 1},}}(?=[.)]\s)")
 _INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
 _ENDED = re.compile(r"[.!?…:;,—][\"'”’)]*$")
@@ -160,7 +161,9 @@ class CodeFilter:
         number = int(found[2])
         if number in self._counted and (holds_code or any(char.isalnum() for char in line[found.end() :])):
             self._counted |= {number, number + 1}
-            return line
+            # What an item begins with is its text: no list begins there.
+            mark, item = line[: found.end() + 1], line[found.end() + 1 :]
+            return f"{mark}{inner[0]}\\{item[inner.end() :]}" if (inner := _MARKER.match(item)) else line
         # "2." ends a sentence, "3)" nothing.
         rest = line[found.end() :]
         return f"{found[0]}\\{rest}" if rest[0] == "." else f"{found[0]}{rest[1:]}"
@@ -169,6 +172,7 @@ class CodeFilter:
 def without_markdown(text: str) -> str:
     """Blocks end like sentences; links and pictures give their words."""
     # The start of a clause is no start of a line of code, and a year before a full stop is no list.
+    text = _CODE_ELEMENT.sub(" ", text)
     flat = _CHECKBOX.sub(r"\1", _FOOTNOTE.sub("", _REFERENCE.sub(r"\1", _DEFINITION.sub("", _INDENT.sub("", text)))))
     flat = _PLACEHOLDER.sub(lambda found: found[0] if _TAG.fullmatch(found[0]) else found[1], flat)
     flat = _NUMBERED.sub(lambda found: f"{found[0]}\\", flat)

@@ -43,6 +43,7 @@ NUMBERS = {
     "1. One\n   1. Inner\n   2. Other\n2. Two": "One Inner. Other. Two",
     "Steps:\n\n1. Do it.\n\n   ```sh\n   make\n   ```\n\n2. Look at it.": "Steps: Do it. Look at it.",
     "1.\nFirst": "one. First",
+    "1. 42.\n2. 43.": "forty-two. forty-three.",
 }
 
 CODE = {
@@ -75,6 +76,7 @@ CODE = {
     "~~~ Part one ~~~\nIt was dark.": "Part one It was dark.",
     "~~~~~~~~~~~~~~~~\nIt was dark.": "It was dark.",
     "Use `foo, bar, and baz. Then more` here, please.": "Use foo, bar, and baz. Then more here, please.",
+    "Look:\n<pre><code>x = 1</code></pre>\nThat is all.": "Look: That is all.",
     "The ``a`` and the `b`.": "The a and the b.",
 }
 
