@@ -35,16 +35,16 @@ from serve_app.engines import HEARING_RATE, Speech
 from tests.recordings import AUDIO
 
 ANSWERS = (
-    "The capital of France is Paris. It lies on the river Seine, and about two million people live there.",
-    "Once upon a time there was a dragon who lived alone on a high mountain. Every evening he looked down at the lights of the village.",
-    "You can reset the router by holding the small button at the back for ten seconds. After that, wait until the green lamp is on.",
-    "Tomorrow will be mostly cloudy, with a high of twelve degrees and some light rain in the late afternoon.",
+    "The capital of France is Paris. It lies on the Seine, in the north of the country.",
     "Paris is known for its museums, its food, and the Eiffel Tower, which was built in eighteen eighty-nine.",
     "I'm sorry, I don't have that information. However, I can tell you more about the history of the city if you like.",
     "Sure! The sky is blue because air scatters short wavelengths of light more than long ones.",
+    "Once upon a time, there was a young girl named Lily who lived in a small village near the sea.",
+    "To reset the router, hold the small button at the back for ten seconds, then wait until the green lamp is on.",
     "Yes. That is correct.",
     "There are three options: the red one, the green one, and the blue one. Which one would you like?",
     "Let me think. Seven times eight is fifty-six, and fifty-six plus four is sixty.",
+    "Great question. Photosynthesis is the process by which plants turn sunlight into chemical energy.",
 )
 VOICES = ("af_heart", "am_michael", "bf_emma", "bm_george")
 """In turn."""
@@ -98,7 +98,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=26.0, help="of each condition without a user")
     parser.add_argument("--quick", action="store_true", help="few conditions")
     parser.add_argument("--unsteady", action="store_true", help="that part alone")
-    parser.add_argument("--answers", type=int, default=10, help="of each condition of that part")
+    parser.add_argument("--answers", type=int, default=6, help="of each condition of that part")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 

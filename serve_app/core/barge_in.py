@@ -85,7 +85,7 @@ class BargeIn:
     def resumed(self, now: float) -> None:
         self.due = None
         if self.undecided:
-            self.due, self.undecided.spoke_until = now + GOES_ON * self.lasts_s, None
+            self.due, self.undecided.spoke_until, self.undecided.stopped = now + GOES_ON * self.lasts_s, None, None
 
     def over(self, event: SpeechStopped, now: float) -> None:
         """The utterance has ended, and the guess of its text is not there."""

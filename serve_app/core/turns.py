@@ -173,9 +173,7 @@ class Turns:
 
     def _started(self, event: ev.SpeechStarted, now: float) -> list[Command]:
         policy = self.config.turn_taking
-        if self._barge_in.undecided and self._barge_in.undecided.stopped:
-            return [*self.floor_taken(now), *self._started(event, now)]
-        if self._barge_in.undecided:  # it is heard to begin once more, after a change of turn detection: that decides nothing
+        if self._barge_in.undecided:  # nobody was told that it had ended, or only the turn detection was changed: it goes on
             self._barge_in.resumed(now)
             return self._responses.discard_draft()
         interrupted = self._responses.discard_draft()

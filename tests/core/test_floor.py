@@ -132,13 +132,20 @@ def test_a_word_whose_guess_is_late_interrupts_and_is_answered() -> None:
     assert [message.content for message in talk.reply().prompt.messages][-1] == "Stop."
 
 
-def test_who_speaks_again_before_the_guess_is_there_has_the_floor() -> None:
+def test_who_speaks_again_before_the_guess_is_there_goes_on() -> None:
     talk = talking()
     sound(talk, None)
-    talk.happens(ev.SpeechStarted(21.5), after=0.3)
+    stale = talk.commanded(cmd.GuessTranscript)[-1]
+    assert tells(talk.happens(ev.SpeechStarted(21.2), after=0.3)) == []
+    assert tells(talk.happens(ev.TranscriptGuessed(stale.item_id, "", stale.at_s, 0.5), after=0.1)) == []
+    talk.happens(ev.SpeechPaused(21.6, 21.8, eager=True), after=0.1)
+    guess = talk.commanded(cmd.GuessTranscript)[-1]
+    talk.happens(ev.SpeechStopped(22.1, 21.6), after=0.3)
+    talk.happens(ev.TranscriptGuessed(guess.item_id, "Stop.", guess.at_s, 1.5), after=0.1)
     assert talk.status() == ("cancelled", "turn_detected")
-    talk.happens(ev.SpeechStopped(23.0, 22.5), after=1.5)
+    assert len(talk.commanded(cmd.BeginUtterance)) == 2 and len(talk.told(told.UtteranceCommitted)) == 2
     assert_told_in_pairs(talk)
+    assert [message.content for message in talk.reply().prompt.messages][-1] == "Stop."
 
 
 @pytest.mark.parametrize("event", [ev.CommitAsked(1.0), ev.ClearAsked(), ev.Configured(Config(turn_taking=None))])
