@@ -76,6 +76,21 @@ BAD = (
     Bad("a message of an unknown role", _item(type="message", role="ghost", content=[]), None, "item.role"),
     Bad("an output without call_id", _item(type="function_call_output", output="x"), "missing_required_parameter", "item.call_id"),
     Bad(
+        "an output of a call that is not there", _item(type="function_call_output", call_id="call_nobody", output="x"),
+        "invalid_tool_call_id",
+    ),
+    Bad(
+        "a retention ratio that is text", _session(truncation={"type": "retention_ratio", "retention_ratio": "0.5"}), None,
+        "session.truncation.retention_ratio",
+    ),
+    Bad("an effort that there is not", _session(reasoning={"effort": "utmost"}), None, "session.reasoning.effort"),
+    Bad("a prompt without id", _session(prompt={"version": "1"}), "missing_required_parameter", "session.prompt.id"),
+    Bad("tracing that is a number", _session(tracing=7), None, "session.tracing"),
+    Bad(
+        "a threshold that is text", _session(audio={"input": {"turn_detection": {"type": "server_vad", "threshold": "0.5"}}}), None,
+        "session.audio.input.turn_detection.threshold",
+    ),
+    Bad(
         "content that its role cannot have", _item(type="message", role="user", content=[{"type": "output_text", "text": "Hi"}]),
         "unsupported_content_type",
     ),

@@ -43,6 +43,21 @@ async def text_answer_comes_in_order(suite: Suite) -> None:
 
 
 @check()
+async def nothing_was_said_yet(suite: Suite) -> None:
+    """A response in an empty conversation without instructions, after a system message alone, or after one of the assistant alone: the
+    assistant speaks, or the server says why not."""
+    before = ([], [message("Greet me.", role="system")], [message("Hi there.", role="assistant")])
+    for items in before:
+        async with suite.line(**{**TEXT, "instructions": ""}) as line:
+            for item in items:
+                await put(line, item)
+            done = await answer(line)
+            details = (done.get("status_details") or {}).get("error") or {}
+            expect(done["status"] != "failed" or details.get("message"), f"after {items} it failed without a word")
+            expect(done["status"] == "failed" or text_of(done), f"after {items} nothing was said")
+
+
+@check()
 async def created_is_told_whole(suite: Suite) -> None:
     """response.created: in_progress, no output, no usage, its conversation_id, output_modalities and metadata; done: the same and more."""
     async with suite.line(**TEXT) as line:

@@ -14,6 +14,7 @@ from typing import Any
 
 from load_tests.about import about
 from tests.fuzz.sessions import Found, play
+from tests.fuzz.sockets import play_over_a_socket
 
 REPORTS_S = 60.0
 
@@ -23,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--messages", type=int, default=20_000, help="at least so many are sent")
     parser.add_argument("--seed", type=int, default=None, help="drawn from the clock where it is not given")
     parser.add_argument("--first", type=int, default=0, metavar="ROUND", help="the round to begin with")
+    parser.add_argument("--socket", action="store_true", help="over websockets, in real time; all in one go")
     parser.add_argument("--keep-going", action="store_true", help="play all rounds, and tell of all that fail")
     parser.add_argument("--out", type=Path, help="a file for the result")
     asked = parser.parse_args(arguments)
@@ -40,7 +42,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     while found.messages < asked.messages and (not failures or asked.keep_going):
         try:
-            play(seed, number, found)
+            if asked.socket:
+                play_over_a_socket(seed + number, asked.messages, found)
+            else:
+                play(seed, number, found)
         except Exception as failed:  # whatever is wrong, the seed and the round are told
             failures.append(f"round {number}: {type(failed).__name__}: {failed}")
             tell(f"FAILED {failures[-1]}")

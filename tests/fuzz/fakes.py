@@ -71,8 +71,9 @@ class Recogniser:
 
 
 class Model:
-    def __init__(self, dice: Random) -> None:
+    def __init__(self, dice: Random, pace: float) -> None:
         self._dice = dice
+        self._pace = pace
         self.live = 0
 
     async def warm(self) -> None: ...
@@ -95,7 +96,7 @@ class Model:
 
     async def _pieces(self, prompt: Prompt) -> AsyncIterator[ReplyPiece]:
         dice, written = self._dice, 0
-        await asyncio.sleep(dice.choice((0.0, 0.0, 0.1, 0.5, 3.0)))
+        await asyncio.sleep(self._pace * dice.choice((0.0, 0.0, 0.1, 0.5, 3.0)))
         match dice.randrange(30):
             case 0:
                 raise EngineFailed("it could not be written")
@@ -107,7 +108,7 @@ class Model:
         for word in self._words():
             if written == most:
                 break
-            await asyncio.sleep(dice.choice((0.0, 0.0, 0.0, 0.05)))
+            await asyncio.sleep(self._pace * dice.choice((0.0, 0.0, 0.0, 0.05)))
             yield TextDelta(word)
             written += 1
         if prompt.tools and prompt.tool_choice != "none":
@@ -124,9 +125,10 @@ class Model:
 
 
 class Voice(FakeTextToSpeech):
-    def __init__(self, dice: Random) -> None:
-        super().__init__(("af_heart", "af_bella"), dice.choice((0.005, 0.02, 0.06)))
+    def __init__(self, dice: Random, pace: float) -> None:
+        super().__init__(("af_heart", "af_bella"), pace * dice.choice((0.005, 0.02, 0.06)))
         self._dice = dice
+        self._pace = pace
         self.times_words = dice.random() < 0.5
 
     async def speak(self, speech: Speech) -> AsyncIterator[Sound]:
@@ -135,7 +137,7 @@ class Voice(FakeTextToSpeech):
             raise self._dice.choice((EngineFailed, EngineGone))("it could not be spoken")
         async for sound in super().speak(speech):
             if self._dice.random() < 0.1:
-                await asyncio.sleep(self._dice.choice((0.0, 0.3, 2.0)))
+                await asyncio.sleep(self._pace * self._dice.choice((0.0, 0.3, 2.0)))
             yield sound
 
 
@@ -157,7 +159,8 @@ class Canceller:
         return np.zeros_like(heard) if level_dbfs(heard) <= level_dbfs(played) + 3 else heard
 
 
-def engines(dice: Random) -> tuple[Engines, Any, Any, Any]:
-    """The engines, and of them the language model, the voice and speech-to-text, for those who count what is left."""
-    model, voice, listening = Model(dice), Voice(dice), Listening(Recogniser(dice))
+def engines(dice: Random, pace: float = 1.0) -> tuple[Engines, Any, Any, Any]:
+    """The engines, and of them the language model, the voice and speech-to-text, for those who count what is left. `pace`: the share of
+    the usual time that everything takes."""
+    model, voice, listening = Model(dice, pace), Voice(dice, pace), Listening(Recogniser(dice))
     return Engines(FakeVoiceActivity(), Detector(dice), listening, model, voice), model, voice, listening

@@ -14,9 +14,10 @@ import re
 import secrets
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from random import Random
 from typing import Any, get_args
 
@@ -45,6 +46,8 @@ FRAME = (b"\x00\x20" * 20 + b"\x00\xe0" * 20) * 120
 """0.2 s of a buzz at 24 kHz."""
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven")
 EPOCH = 1_800_000_000.0
+UNREAD = 40
+"""Messages that a client sends before the first of them was taken."""
 KEPT = 30
 """Messages of both sides that a failure shows."""
 _MODELS = {get_args(model.model_fields["type"].annotation)[0]: model for model in get_args(get_args(RealtimeServerEvent)[0])}
@@ -263,17 +266,26 @@ class Keeper:
 ENDINGS = {"hangs up": 30, "settles": 25, "vanishes": 15, "is cancelled": 10, "stalls": 5, "is replaced": 5, "expires": 5, "comes back": 15}
 
 
+Connect = Callable[[Client, SessionOptions], Coroutine[Any, Any, None]]
+"""Has a session with that client at its other end, until it ends."""
+
+
 class Fuzzer:
     """One client after the other: each has a session, sends, and ends it in one of several ways."""
 
-    def __init__(self, name: str, made: Engines, dice: Random, found: Found) -> None:
+    def __init__(
+        self, name: str, connect: Connect, dice: Random, found: Found, endings: Mapping[str, int] = ENDINGS, pace: float = 1.0
+    ) -> None:
+        """`endings`: ways to end and how often; `pace`: the share of its usual time that a pause lasts."""
         self._name = name
-        self._engines = made
+        self._connect = connect
         self._dice = dice
         self._found = found
+        self._endings = endings
+        self._pace = pace
 
     async def run(self) -> None:
-        ending = self._dice.choices(list(ENDINGS), list(ENDINGS.values()))[0]
+        ending = self._dice.choices(list(self._endings), list(self._endings.values()))[0]
         keeper, leaving = Keeper(), Leaving(5.0)
         options = SessionOptions(
             SERVED,
@@ -290,7 +302,7 @@ class Fuzzer:
         client = Client()
         grammar = Grammar(self._dice, client.watched.known)
         client.keeps = True
-        driving = asyncio.create_task(drive(client, self._engines, options))
+        driving = asyncio.create_task(self._connect(client, options))
         created = await client.gets(lambda event: event["type"] == "session.created")
         client.keeps = False
         try:
@@ -316,11 +328,15 @@ class Fuzzer:
             client.says(grammar.next())
             self._found.messages += 1
             if pause_s := self._dice.choice(pauses):
-                await asyncio.sleep(pause_s)
+                await asyncio.sleep(pause_s * self._pace)
             elif number % 4 == 0:
                 await asyncio.sleep(0)
-            while client.unread > 40 and not driving.done():  # noqa: ASYNC110  # the time is virtual
-                await asyncio.sleep(0.001)
+            waited_s = 0.0
+            while client.unread > UNREAD and not driving.done():
+                await asyncio.sleep(0.01)
+                waited_s += 0.01
+                if waited_s > PATIENCE_S:
+                    raise Failed(f"the session has taken nothing for {PATIENCE_S:g} s")
             if driving.done() or client.closed or client.broken:
                 break
         self._expected(client, driving, ending)
@@ -373,7 +389,7 @@ class Fuzzer:
             for response_id in client.watched.invariants.live:
                 client.asks("response.cancel", response_id=response_id)
             await client.fence()
-        await asyncio.sleep(5.0)  # responses that have waited for a transcript
+        await asyncio.sleep(5.0 * self._pace)  # responses that have waited for a transcript
         for response_id in client.watched.invariants.live:
             client.asks("response.cancel", response_id=response_id)
         await client.fence()
@@ -394,7 +410,7 @@ class Fuzzer:
         client = Client()
         client.keeps = True
         options = replace(options, life=Life(keeper, "me", session_id))
-        driving = asyncio.create_task(drive(client, self._engines, options))
+        driving = asyncio.create_task(self._connect(client, options))
         await client.fence()
         if client.watched.codes:
             raise Failed(f"taking the session up made errors: {client.watched.codes}: {list(client.watched.trace)}")
@@ -409,8 +425,9 @@ class Fuzzer:
 class Bystander:
     """Has a plain conversation, in which each word and each second of sound is known beforehand."""
 
-    def __init__(self, made: Engines, s_a_letter: float, found: Found) -> None:
-        self._engines = made
+    def __init__(self, connect: Connect, s_a_letter: float, found: Found, pace: float = 1.0) -> None:
+        self._connect = connect
+        self._pace = pace
         self._s_a_letter = s_a_letter
         self._found = found
         self.stops = False
@@ -418,7 +435,7 @@ class Bystander:
     async def run(self) -> None:
         client = Client()
         client.keeps = True
-        driving = asyncio.create_task(drive(client, self._engines, SessionOptions(SERVED, barge_in_s=0.6, echo=Canceller)))
+        driving = asyncio.create_task(self._connect(client, SessionOptions(SERVED, barge_in_s=0.6, echo=Canceller)))
         try:
             for number in itertools.count(1):
                 await self._turn(client, f"{BYSTANDER} number {NAMES[number % len(NAMES)]}")
@@ -437,7 +454,7 @@ class Bystander:
         client.asks("session.update", session={"audio": {"input": {"transcription": {"model": "x", "prompt": words}}}})
         for frame in [FRAME] * 5 + [bytes(len(FRAME))] * 4:
             client.asks("input_audio_buffer.append", audio=base64.b64encode(frame).decode())
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.2 * self._pace)
         heard: list[Event] = []
 
         def last(event: Event) -> bool:
@@ -455,10 +472,10 @@ class Bystander:
         expected = ("completed", [], [words], [answer], round(len(answer) * self._s_a_letter, 2))
         if (got := (done["status"], errors, transcripts, said, round(seconds, 2))) != expected:
             raise Failed(f"it should have been {expected}, and was {got}")
-        await asyncio.sleep(len(answer) * self._s_a_letter + 15.0)
+        await asyncio.sleep(len(answer) * self._s_a_letter + 15.0 * self._pace)
 
 
-class _Log(logging.Handler):
+class ErrorLog(logging.Handler):
     """Errors that were logged, by the session or by asyncio."""
 
     def __init__(self) -> None:
@@ -505,7 +522,7 @@ def determined(loop: asyncio.AbstractEventLoop, seed: str) -> Iterator[None]:
 
 def play(seed: int, number: int, found: Found, fuzzers: int = FUZZERS) -> None:
     """One round. Raises Failed, or Stuck."""
-    log, name = _Log(), f"seed {seed}, round {number}"
+    log, name = ErrorLog(), f"seed {seed}, round {number}"
     loop = _Loop()
     wrong: list[str] = []
     loop.set_exception_handler(lambda _, context: wrong.append(f"{context.get('message')}: {context.get('exception')!r}"))
@@ -524,11 +541,29 @@ def play(seed: int, number: int, found: Found, fuzzers: int = FUZZERS) -> None:
         raise Failed("\n".join([f"{name}: what nobody waits for failed, or an error was logged:", *wrong, *log.records]))
 
 
+async def _driven(made: Engines, client: Client, options: SessionOptions) -> None:
+    await drive(client, made, options)
+
+
 async def _round(name: str, dice: Random, found: Found, fuzzers: int) -> None:
     made, model, voice, listening = engines(dice)
-    bystander = Bystander(made, voice._s_per_character, found)
-    jobs = [asyncio.create_task(bystander.run())]
-    jobs += [asyncio.create_task(Fuzzer(f"{name}, client {one}", made, dice, found).run()) for one in range(fuzzers)]
+    connect = partial(_driven, made)
+    bystander = Bystander(connect, voice._s_per_character, found)
+    fuzzed = [Fuzzer(f"{name}, client {one}", connect, dice, found).run() for one in range(fuzzers)]
+    await beside(bystander, fuzzed)
+    await listening.idle()
+    await asyncio.sleep(0)
+    left = {
+        "replies": model.live, "speeches": voice.live, "sessions of speech-to-text": listening.sessions, "utterances": listening.utterances,
+        "tasks": [str(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()],
+    }  # fmt: skip
+    if any(left.values()):
+        raise Failed(f"{name}: work is left: {left}")
+
+
+async def beside(bystander: Bystander, fuzzed: list[Coroutine[Any, Any, None]]) -> None:
+    """Until all are done; the bystander ends with the turn that it has then. Raises the first failure."""
+    jobs = [asyncio.create_task(bystander.run()), *(asyncio.create_task(one) for one in fuzzed)]
     try:
         waiting = set(jobs[1:])
         while waiting:
@@ -542,11 +577,3 @@ async def _round(name: str, dice: Random, found: Found, fuzzers: int) -> None:
         for job in jobs:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
-    await listening.idle()
-    await asyncio.sleep(0)
-    left = {
-        "replies": model.live, "speeches": voice.live, "sessions of speech-to-text": listening.sessions, "utterances": listening.utterances,
-        "tasks": [str(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()],
-    }  # fmt: skip
-    if any(left.values()):
-        raise Failed(f"{name}: work is left: {left}")

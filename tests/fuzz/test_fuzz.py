@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import secrets
+import sys
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,6 +22,7 @@ from tests.fuzz.__main__ import main
 from tests.fuzz.fakes import BYSTANDER, Model
 from tests.fuzz.grammar import Grammar, Known
 from tests.fuzz.sessions import Failed, Found, play
+from tests.fuzz.sockets import play_over_a_socket
 
 MESSAGES = 20_000
 ROUNDS = 12
@@ -34,8 +36,7 @@ def test_twenty_thousand_messages_break_nothing(capsys: pytest.CaptureFixture[st
     ended = main(["--messages", str(MESSAGES), "--seed", str(seed)])
     said = capsys.readouterr().out
     with capsys.disabled():
-        logging.getLogger(__name__).info(said)
-        __import__("sys").stdout.write(f"\nfuzz: {said.splitlines()[0]}: {said.splitlines()[-1]}\n")
+        sys.stdout.write(f"\nfuzz: {said.splitlines()[0]}: {said.splitlines()[-1]}\n")
     assert ended == 0, said
 
 
@@ -160,7 +161,8 @@ def test_a_session_that_answers_no_more_is_found(monkeypatch: pytest.MonkeyPatch
         await take(incoming, message)
 
     monkeypatch.setattr(Incoming, "take", stops)
-    assert "nothing came within" in found_by()
+    said = found_by()
+    assert "nothing came within" in said or "has taken nothing" in said
 
 
 def test_an_effect_on_another_session_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,6 +181,38 @@ def test_an_effect_on_another_session_is_found(monkeypatch: pytest.MonkeyPatch) 
 def test_an_error_for_a_message_that_nobody_sent_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serve_app.core.memory._missing", lambda *_: cmd.Tell(told.Problem("No.", "x", None, "not_mine")))
     assert "an event that was not sent" in found_by()
+
+
+# --- over a socket ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("echo", [True, False])
+def test_nothing_breaks_over_a_socket(echo: bool) -> None:
+    found = Found()
+    play_over_a_socket(secrets.randbelow(1_000_000), 600, found, echo)
+    assert found.messages >= 600 and found.sessions >= 4 and found.turns_beside >= 1
+
+
+def test_a_session_that_ends_by_itself_over_a_socket_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def handle(memory: Memory, event: Any) -> None:
+        raise AssertionError("planted")
+
+    monkeypatch.setattr(Memory, "handle", handle)
+    with pytest.raises(Failed, match="internal_error|1011"):
+        play_over_a_socket(SEED, 600, Found())
+
+
+def test_work_that_is_left_behind_a_socket_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def forgets(dictation: Any) -> None:
+        """As if the lease were lost sight of."""
+
+    monkeypatch.setattr("serve_app.dictation.Dictation.close", forgets)
+    monkeypatch.setattr("tests.fuzz.sockets.ENDS_WITHIN_S", 1.0)
+    with pytest.raises(Failed, match="work is left: {'sessions': "):
+        play_over_a_socket(SEED, 200, Found())
+
+
+# --- the command ------------------------------------------------------------------------------------------------------------------------
 
 
 def test_the_command_writes_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
