@@ -13,6 +13,7 @@ import soundfile
 from serve_app.engines import HEARING_RATE, Pcm
 from serve_app.http.decoding import MAX_PARTS, decoded
 from serve_app.http.errors import ApiError
+from serve_app.http.file_parts import SEARCHED_BYTES, parts
 
 LONGEST_S = 100.0
 PART_S = 0.15
@@ -95,6 +96,14 @@ def test_of_joined_files_all_is_heard_in_order(kind: str, other: dict[str, int])
 )
 def test_joined_files_may_be_of_two_kinds(first: str, second: str) -> None:
     assert pitches(heard(recorded(first, 400) + recorded(second, 1200))) == [400, 1200]
+
+
+@pytest.mark.parametrize("at", [SEARCHED_BYTES + offset for offset in (-40, -1, 0, 1)])
+@pytest.mark.parametrize("kind", ["wav", "webm", "flac", "ogg", "m4a"])
+def test_a_file_is_found_wherever_it_begins(kind: str, at: int) -> None:
+    second = recorded(kind, 1200)
+    junk = bytes(at)
+    assert [part for part in parts(junk + second) if part[0]] == [(at, at + len(second))]
 
 
 def id3(of_bytes: int) -> bytes:
