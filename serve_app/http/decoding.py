@@ -96,7 +96,7 @@ def _resampled(sound: Any) -> Iterator[Pcm]:
     # soundfile seeks after each block where it can, and libsndfile cannot in a FLAC whose header leaves the length out (1.2.2).
     sound.seekable = lambda: False
     while len(block := sound.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
-        yield resampler.push(_as_pcm(block.mean(axis=1)))
+        yield resampler.push(_as_pcm([block.mean(axis=1)]))
     yield resampler.flush()
 
 
@@ -140,8 +140,9 @@ def _mixed(frames: Iterator[Any], may_be_no_sound: bool) -> Iterator[Pcm]:
     it is no sound."""
     import av
 
-    kind, good, bad = None, 0, 0
+    kind, good, bad, held = None, 0, 0, 0
     mixer, resampler = None, None
+    waiting: list[Any] = []
     for frame in frames:
         if frame is None:
             bad += 1
@@ -150,20 +151,28 @@ def _mixed(frames: Iterator[Any], may_be_no_sound: bool) -> Iterator[Pcm]:
         if kind != (kind := (frame.format.name, frame.layout.name, frame.sample_rate)):
             _check(frame.sample_rate, frame.layout.nb_channels)
             if resampler is not None:
+                yield resampler.push(_as_pcm(waiting))
                 yield resampler.flush()
             mixer = av.AudioResampler(format="flt", layout="mono")
             resampler = Resampler(frame.sample_rate, HEARING_RATE)
         assert mixer is not None and resampler is not None
         frame.pts = None  # damage leaves times that jump, and a jump is no sound
-        for mixed in mixer.resample(frame):
-            yield resampler.push(_as_pcm(mixed.to_ndarray()[0]))
+        waiting += [mixed.to_ndarray()[0] for mixed in mixer.resample(frame)]
+        held += frame.samples
+        if held >= BLOCK_FRAMES:
+            held = 0
+            yield resampler.push(_as_pcm(waiting))
     if resampler is not None:
+        yield resampler.push(_as_pcm(waiting))
         yield resampler.flush()
     if bad and (not good or (may_be_no_sound and bad >= good)):
         raise Unreadable
 
 
-def _as_pcm(samples: Any) -> Pcm:
+def _as_pcm(blocks: list[Any]) -> Pcm:
+    """Takes them away: a frame is short, and each step costs as much for one as for many."""
+    samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+    blocks.clear()
     return (np.nan_to_num(samples).clip(-1, 1) * 32767).astype(np.int16)
 
 
