@@ -112,7 +112,8 @@ PRONOUNCED = {
     "IEEE": "ˌI tɹˌɪpᵊl ˈi", "HIPAA": "hˈɪpə", "FEMA": "fˈimə", "ASEAN": "ˈɑsiˌɑn", "PETA": "pˈitə", "NICU": "nˈɪkjˌu", "TOEFL": "tˈOfᵊl",
     "EBITDA": "ˈibɪtdˌɑ", "LoRA": "lˈɔɹə", "LLaMA": "lˈɑmə", "Qwen": "kwˈɛn", "Nginx": "ˌɛnʤənˈɛks", "nginx": "ˌɛnʤənˈɛks",
     "NGINX": "ˌɛnʤənˈɛks", "README": "ɹˈidmˌi", "TODO": "tədˈu", "MoMA": "mˈOmə", "FAANG": "fˈæŋ", "USAID": "jˌuˌɛsˈAd",
-    "IPv": "ˌIpˌivˈi", "PostgreSQL": "pˈOstɡɹɛskjˌuˌɛl",
+    "WIFI": "wˈIfˌI", "json": "ʤˈAsən", "yaml": "jˈæmᵊl", "IPv": "ˌIpˌivˈi", "faq": "ˌɛfˌAkjˈu", "Faq": "ˌɛfˌAkjˈu", "ios": "ˌIOˈɛs",
+    "idk": "ˌIdˌikˈA", "PostgreSQL": "pˈOstɡɹɛskjˌuˌɛl",
     # Words without a vowel.
     "Ng": "ˈɛŋ", "sh": "ʃ", "shh": "ʃ", "shhh": "ʃ", "brr": "bˈɜɹ", "brrr": "bˈɜɹ", "grr": "ɡˈɜɹ", "grrr": "ɡˈɜɹ", "zzz": "zz",
     "Sh": "ʃ", "Shh": "ʃ", "Shhh": "ʃ", "Brr": "bˈɜɹ", "Brrr": "bˈɜɹ", "Grr": "ɡˈɜɹ", "Grrr": "ɡˈɜɹ", "Zzz": "zz",
@@ -129,7 +130,7 @@ FUNCTION_WORDS = frozenset(
 )
 CONTENT_WORDS = frozenset("act add ah aid cap cod dab dew dip elf hi led oh rip sat".split())
 """What misaki spells out when it is tagged as a noun."""
-INITIALISMS = frozenset("AD AG AWS BA BO CIS COO DA ER EST ETA GI ID IP LA MA MI MO MOD OD OS PA SEC SI TA UI UX VS".split())
+INITIALISMS = frozenset("AD AG AWS BA BO CIS COO DA ER EST ETA GI ID IP LA MA MI MO MOD OD OS PA PO SEC SI TA UI UX VS".split())
 """Always letters, though misaki knows words like these, or takes them for some."""
 LETTERS_ALONE = frozenset(("AM", "IT", "LED", "PM", "US", "WHO"))
 """Initialisms as often as words: where nothing tells, letters."""
@@ -185,7 +186,8 @@ def _is_letter_a(before: Sequence[str], after: Sequence[str]) -> bool:
     """ "Plan A is", "an A plus"; not "A man", "Once Upon A Time"."""
     following = after[0] if after else ""
     if not before or not (before[-1].isalpha() or before[-1] == "-"):
-        return not following.isalpha() or following in ("plus", "minus")
+        counted = bool(_NUMBER.match(following)) and not (len(after) > 1 and (after[1].isalpha() or after[1] == "-"))  # A1
+        return not following.isalpha() or counted or following in ("plus", "minus")
     return not (following[:1].isupper() and len(following) > 1)
 
 

@@ -62,10 +62,13 @@ def _misaki(british: bool) -> Callable[[str], list[SpokenWord]]:
             for at, is_word in in_capitals([token.text for token in found], self.lexicon.golds).items():
                 token = found[at]
                 letters, rating = self.lexicon.get_NNP(token.text)
-                if not is_word:
-                    token.phonemes, token._.rating = letters, rating
-                elif self.lexicon(token, en.TokenContext())[0] == letters:
+                is_spelled = self.lexicon(token, en.TokenContext())[0] == letters
+                if is_word and is_spelled:
                     token._.alias = token.text.lower()
+                elif not is_word and not is_spelled:
+                    token.phonemes, token._.rating = letters, rating
+                    if at + 1 < len(found) and found[at + 1].text == "'s":
+                        found[at + 1].phonemes = self.lexicon._s(letters).removeprefix(letters)
             return found
 
     convert = _English()

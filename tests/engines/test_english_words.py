@@ -120,6 +120,7 @@ CAPITALS = {
     "It runs on AWS.": {"AWS": LETTERS},
     "AT and T is a firm.": {"AT": LETTERS},
     "GO!": {"GO": WORD},
+    "FREE WIFI": {"FREE": WORD, "WIFI": WORD},
     "IT": {"IT": LETTERS},
     "ACT": {"ACT": WORD},
     "PLEASE WAIT": {"PLEASE": WORD, "WAIT": WORD},
@@ -163,7 +164,9 @@ def test_titles_and_acronyms_of_the_table_are_said_as_it_says(british: bool) -> 
         assert bare(said(word, british)) == bare(sounds).replace(" ", ""), word
 
 
-@pytest.mark.parametrize("text", ["Plan A is best.", "It is vitamin A.", "She got an A plus.", "Use size A four.", "Is it A or B?"])
+@pytest.mark.parametrize(
+    "text", ["Plan A is best.", "It is vitamin A.", "She got an A plus.", "Use size A four.", "Is it A or B?", "A one.", "A plus"]
+)
 def test_a_capital_a_within_a_sentence_is_the_letter(text: str) -> None:
     assert {word.text.strip(".?"): word.phonemes for word in phonemes.english(False)(text)}["A"].strip(".?") == "ˈA"
 
@@ -171,6 +174,14 @@ def test_a_capital_a_within_a_sentence_is_the_letter(text: str) -> None:
 @pytest.mark.parametrize("text", ["A man came.", "Once Upon A Time", "THIS IS A TEST", "He said: A man came."])
 def test_a_capital_a_before_a_word_is_the_article(text: str) -> None:
     assert {word.text: word.phonemes for word in phonemes.english(False)(text)}["A"] == "ɐ"
+
+
+@pytest.mark.parametrize(
+    ("text", "end"), [("The CEO's office", "Oz"), ("The FBI's office", "Iz"), ("IT's budget", "iz"), ("The OS's name", "ᵻz")]
+)
+def test_letters_have_their_genitive(text: str, end: str) -> None:
+    (word,) = (word for word in phonemes.english(False)(text) if word.text.endswith("'s"))
+    assert bare(word.phonemes).endswith(end)
 
 
 def test_titles_are_words() -> None:
