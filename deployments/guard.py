@@ -54,7 +54,7 @@ class Guard:
             self._check(scope)
         except ApiError as wrong:
             self._sink.count(REFUSALS, of="host")
-            log.warning("%s from %s was refused: %s", scope["path"], _peer(scope), wrong)
+            log.warning("%r from %s was refused: %s", scope["path"], _peer(scope), wrong)
             await deny(wrong, scope, receive, send)
         else:
             await self._app({**scope, "path": _tidy(scope), HOST_IS_KNOWN: True}, receive, self._with_headers(send))
@@ -110,7 +110,7 @@ class KeyCheck:
                 raise ApiError(403, "An ephemeral key opens /v1/realtime only; this needs an API key.", "insufficient_permissions")
         except (WrongKey, ApiError) as wrong:
             self._sink.count(REFUSALS, of="key")
-            log.warning("%s from %s was refused: %s", scope["path"], _peer(scope), wrong)
+            log.warning("%r from %s was refused: %s", scope["path"], _peer(scope), wrong)
             await (deny if scope["type"] == "http" else refuse_handshake)(api_error(wrong), scope, receive, send)
         else:
             await self._app(scope, receive, send)

@@ -166,3 +166,10 @@ def test_a_name_in_the_settings_is_compared_as_clients_send_it(given: str, compa
 def test_a_name_in_the_settings_that_no_client_could_send_is_refused(given: str) -> None:
     with pytest.raises(SettingsError, match=r"gateway\.hosts"):
         Settings.of({"profile": "fake", "gateway.hosts": given})
+
+
+async def test_a_path_writes_no_line_of_its_own_into_the_log(keyless: str, caplog: pytest.LogCaptureFixture) -> None:
+    async with httpx.AsyncClient(headers={"Host": "evil.example"}) as client:
+        assert (await client.get(keyless + "a%0aERROR%20all%20is%20lost")).status_code == 403
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "deployments.guard"]
+    assert "\n" not in line
