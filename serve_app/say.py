@@ -17,8 +17,9 @@ import numpy as np
 
 from serve_app.audio import NO_PCM
 from serve_app.client_speaker import WIRE_RATE
-from serve_app.engines import Pcm, Speech
-from serve_app.errors import SettingsError, SparkvoxError, UnknownVoice
+from serve_app.engines import Pcm, Speech, known_languages
+from serve_app.errors import SparkvoxError, UnknownVoice
+from serve_app.languages import known
 from serve_app.realtime.voices import VOICES
 from serve_app.serving import pairs_of
 from serve_app.settings import Settings
@@ -49,13 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """The exit code: 0, also where the text holds nothing to say. Raises `SparkvoxError` with one sentence on what went wrong."""
-    if _primary(args.language) not in LANGUAGES:
-        raise SettingsError(f"{args.language!r} is no language that is read; there are {', '.join(LANGUAGES)}")
+    # Names of languages take a second to load, and most texts are English.
+    language = "en" if args.language == "en" else known(args.language, LANGUAGES, "reader of texts") or "en"
     settings = Settings.of(pairs_of(args.settings))
     text = _text(args.text)
     if args.out and (args.out.is_dir() or not args.out.parent.is_dir()):
         raise NotSaid(f"{args.out} cannot be written: {'it is a folder' if args.out.is_dir() else 'there is no such folder'}")
-    clauses = partial(clauses_in_words, text, args.language)
+    clauses = partial(clauses_in_words, text, language)
     if args.words:
         if args.voice:
             _voice(args.voice, _engine(settings))
@@ -63,20 +64,15 @@ def run(args: argparse.Namespace) -> int:
         return 0
     engine = _engine(settings)
     voice = _voice(args.voice or settings.tts.voice, engine)
-    if _primary(args.language) not in getattr(engine, "languages", LANGUAGES):
-        spoken = ", ".join(engine.languages)
-        raise SettingsError(f"the voices of {settings.tts.engine} speak {spoken}, not {args.language!r}: --words shows its words")
+    if language != "en":
+        known(language, known_languages(engine), f"engine {settings.tts.engine}")
     if not args.phonemes:
-        asyncio.run(_say(text, voice, args.language, engine, settings.tts.speed, args.out))
+        asyncio.run(_say(text, voice, language, engine, settings.tts.speed, args.out))
     elif hasattr(engine, "phonemes"):
         _print(engine.phonemes(Speech(words, voice)) for words in clauses())
     else:
         raise NotSaid(f"the engine {settings.tts.engine} is given words, not phonemes: see --words")
     return 0
-
-
-def _primary(language: str) -> str:
-    return language.replace("_", "-").partition("-")[0].lower()
 
 
 def _text(given: str) -> str:

@@ -79,7 +79,13 @@ def test_a_file_that_cannot_be_written_is_said_before_anything_is_loaded(tmp_pat
 
 def test_a_language_that_is_not_read_is_named_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["say", "Hello", "--words", "--language", "tlh"]) == 1
-    assert f"there are {', '.join(LANGUAGES)}" in capsys.readouterr().err
+    assert f"'tlh'; it knows {', '.join(sorted(LANGUAGES))}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("language", ["German", "de-AT", "deu"])
+def test_a_language_has_tags_and_names(language: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["say", "Das kostet 5 €.", "--words", "--language", language]) == 0
+    assert capsys.readouterr().out == "Das kostet fünf Euro.\n"
 
 
 def test_a_setting_that_does_not_exist_is_named(capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,4 +162,4 @@ def test_an_unknown_voice_is_named_with_those_that_there_are(more: list[str], ca
 @pytest.mark.weights
 def test_a_language_that_the_voices_do_not_speak_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["say", "Guten Tag", "--language", "de", "--phonemes"]) == 1
-    assert "speak en, not 'de'" in capsys.readouterr().err
+    assert "kokoro-onnx here does not know the language 'de'; it knows en" in capsys.readouterr().err
