@@ -42,17 +42,22 @@ class ServedModel(BaseModel):
     task: Literal["text-generation", "automatic-speech-recognition", "text-to-speech"]
     language: list[str] | None = None
     """What it knows, by primary tag; null where the engine does not say."""
-    sample_rate: int | None = None
-    voices: list[Voice] | None = None
+
+
+class SpeakingModel(ServedModel):
+    sample_rate: int
+    voices: list[Voice]
 
 
 class ModelList(BaseModel):
     object: Literal["list"] = "list"
-    data: list[ServedModel]
+    data: list[SpeakingModel | ServedModel]
 
 
-class AudioModelList(ModelList):
-    models: list[ServedModel]
+class AudioModelList(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[SpeakingModel]
+    models: list[SpeakingModel]
 
 
 class VoiceList(BaseModel):
@@ -95,7 +100,7 @@ class Api:
 
     async def audio_models(self, _: Request) -> Response:
         """Of text-to-speech alone, as Open WebUI asks for them."""
-        models = [model for model in self._models() if model.task == "text-to-speech"]
+        models = [model for model in self._models() if isinstance(model, SpeakingModel)]
         return _json(AudioModelList(models=models, data=models))
 
     async def voices(self, _: Request) -> Response:
@@ -104,7 +109,7 @@ class Api:
         voices = self._voices()
         return _json(VoiceList(data=voices, voices=voices))
 
-    def _models(self) -> list[ServedModel]:
+    def _models(self) -> list[SpeakingModel | ServedModel]:
         served, engine = self.served, self.engines.text_to_speech
         return [
             ServedModel(id=served.model, task="text-generation"),
@@ -113,7 +118,7 @@ class Api:
                 task="automatic-speech-recognition",
                 language=_language(known_languages(self.engines.speech_to_text)),
             ),
-            ServedModel(
+            SpeakingModel(
                 id=self.settings.tts.engine,
                 task="text-to-speech",
                 language=_language(known_languages(engine)),
@@ -193,7 +198,7 @@ VOICE_LIST = Described("Lists the voices", "audio", {JSON: VoiceList}, refuses=R
 AUDIO_MODELS = Described("Lists the models of text-to-speech", "audio", {JSON: AudioModelList}, refuses=REFUSES)
 TASK = {"task": "Those of one task only: text-generation, automatic-speech-recognition or text-to-speech."}
 MODELS = Described("Lists the models", "models", {JSON: ModelList}, query=TASK, refuses=REFUSES)
-MODEL = Described("Tells of one model", "models", {JSON: ServedModel}, refuses=REFUSES | {404: "It is not served here."})
+MODEL = Described("Tells of one model", "models", {JSON: (SpeakingModel, ServedModel)}, refuses=REFUSES | {404: "It is not served here."})
 
 
 def routes(api: Api, middleware: Sequence[Middleware] = ()) -> list[BaseRoute]:
