@@ -57,6 +57,8 @@ class Hearing:
         self._utterance: str | None = None
         self._utterance_start = 0
         self._buffer_start = 0
+        self._others: list[Pcm] = []
+        """The end of the utterance, in which others may speak: not sent while that is open."""
         self._judging: asyncio.Task[None] | None = None
         self._unreviewed = False
         """Voice activity detection begins, and the buffer holds audio already."""
@@ -129,7 +131,8 @@ class Hearing:
         self._send(Audio(item_id, self._ring.since(start)))
 
     def end(self, item_id: str, guessed: bool = False) -> None:
-        """`guessed`: a guess stands for the final text."""
+        """`guessed`: a guess stands for the final text. What others said after the speaker, until the turn ended for it, is left out."""
+        self._send_others()
         self._stop_judging()
         self._utterance = None
         if not guessed:
@@ -138,6 +141,7 @@ class Hearing:
     def drop(self, item_id: str) -> None:
         self._stop_judging()
         self._utterance = None
+        self._others.clear()
         self._send(Drop(item_id))
 
     def forget(self) -> None:
@@ -165,10 +169,22 @@ class Hearing:
     def _hear(self, pcm: Pcm) -> None:
         self._ring.push(pcm)
         if self._utterance is not None:
+            self._others.append(pcm)
+            if self._endpointer is None or not self._endpointer.others_speak:
+                self._send_others()
+
+    def _send_others(self) -> None:
+        """It was the speaker after all."""
+        for pcm in self._others:
+            assert self._utterance is not None
             self._send(Audio(self._utterance, pcm))
+        self._others.clear()
 
     def _tell(self, heard: Heard) -> None:
+        if isinstance(heard, SpeechStopped) and heard.others:
+            self._others.clear()
         if isinstance(heard, Paused):
+            self._send_others()
             self._post(ev.SpeechPaused(heard.last_speech_s, self.position_s, self._eager()))
             if isinstance(self._turn_taking, SemanticVad):
                 self._stop_judging()

@@ -17,7 +17,7 @@ Theory of operation
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from serve_app.core.config import SemanticVad, ServerVad
@@ -112,6 +112,11 @@ class Endpointer:
         self._now_s = 0.0
         self.speaking = False
 
+    @property
+    def others_speak(self) -> bool:
+        """Whether what is heard since the speaker of the turn was heard last is the speech of others, as far as that is known."""
+        return self.speaking and self._speaker.others_db > -math.inf
+
     def feed(self, probability: float, start_s: float, end_s: float, level_db: float = 0.0) -> Heard | None:
         """One frame, from `start_s` to `end_s` of audio time, with its level against full scale. Frames come without gaps."""
         self._now_s = end_s
@@ -163,7 +168,7 @@ class Endpointer:
         silence_s, longest_s = end_s - self._last_speech_s, self._longest_silence_s
         if self._speaker.others_db > -math.inf and end_s - self._speaker.last_s >= min(max(FAR_S, longest_s), LONGEST_FAR_S):
             self._background, self._last_speech_s = _Background(self._speaker.others_db, end_s), self._speaker.last_s
-            return self._stop()
+            return replace(self._stop(), others=True)
         over_s = end_s - self._began_s - self._longest_s
         if over_s >= GAP_WITHIN_S or (over_s >= 0.0 and silence_s >= GAP_S):
             return self._stop()

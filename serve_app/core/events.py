@@ -23,6 +23,8 @@ class SpeechStopped:
     """Audio time at which the turn was decided to be over."""
     last_speech_s: float
     """Audio time of the last speech; the rest was waiting."""
+    others: bool = False
+    """What was heard after it is the speech of others, and no part of the turn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 
+import numpy as np
 import pytest
 
 from serve_app.core.language import ToolCall
@@ -245,3 +246,19 @@ async def test_a_sound_that_comes_in_one_piece_is_sent_in_messages_that_every_cl
         assert line.audio_bytes() == 200 * 0.04 * 24_000 * 2
         deltas = [one["delta"] for one in line.seen if one["type"] == "response.output_audio.delta"]
         assert len(deltas) == 4 and max(map(len, deltas)) <= 2.0 * 24_000 * 2 * 4 / 3 + 4
+
+
+async def test_what_others_say_after_the_speaker_is_no_part_of_the_turn() -> None:
+    """A television speaks on, 20 dB below the user."""
+    house = House()
+    async with house.session(transcription_only=True) as line:
+        at = np.arange(8 * 24_000) / 24_000
+        sound = np.sin(2 * np.pi * 300 * at) * np.where(at < 2.0, 9000, 900)
+        line.sends_audio(sound.astype("<i2").tobytes())
+        stopped = await line.gets("input_audio_buffer.speech_stopped")
+        assert 4000 < stopped["audio_end_ms"] < 5000
+        heard = await line.gets("conversation.item.input_audio_transcription.completed")
+        assert float(heard["transcript"].split()[1]) == pytest.approx(2.0, abs=0.4)
+        line.says("input_audio_buffer.clear")
+        await line.gets("input_audio_buffer.cleared")
+    assert [one["type"] for one in line.seen].count("input_audio_buffer.speech_started") == 1
