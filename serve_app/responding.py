@@ -19,7 +19,7 @@ from serve_app.core.retries import Retries
 from serve_app.engines import Engines, Pcm, ReplyEnd, ReplyPiece, Sound, Speech, TextDelta, ToolCallDelta
 from serve_app.errors import EngineGone, SparkvoxError
 from serve_app.logs import about
-from serve_app.speech_text import Wording
+from serve_app.speech_text import Wording, prepared
 from serve_app.streams import begun_again, closable
 
 PIECES_AHEAD = 64
@@ -58,14 +58,16 @@ class Responding:
         post: Callable[[ev.Event], None],
         send_audio: Callable[[cmd.Speak, Pcm | None], Awaitable[float]],
         wait_for_room: Callable[[], Awaitable[None]],
+        language: str = "en",
     ) -> None:
         """`send_audio` sends audio of a clause, and returns its duration in seconds; None ends the clause. `wait_for_room` returns when
-        playback has caught up enough."""
+        playback has caught up enough. `language`: of what is said."""
         self.id = response_id
         self._engines = engines
         self._post = post
         self._send_audio = send_audio
         self._wait_for_room = wait_for_room
+        self._language = language
         self._clauses: asyncio.Queue[cmd.Speak] = asyncio.Queue()
         self._pieces: asyncio.Queue[_Piece] = asyncio.Queue(PIECES_AHEAD)
         self._tasks: list[asyncio.Task[None]] = []
@@ -114,8 +116,9 @@ class Responding:
     async def _make(self) -> None:
         """Speaks the clauses into a short queue."""
         about(response_id=self.id)
-        wording = Wording()
+        wording = Wording(self._language)
         try:
+            await prepared(self._language)
             while True:
                 clause = await self._clauses.get()
                 text = wording.words(clause.text)

@@ -25,7 +25,7 @@ from serve_app.core.conversation import Conversation
 from serve_app.core.items import Message, Role
 from serve_app.dictation import Dictation
 from serve_app.echo import acoustics
-from serve_app.engines import Ear, Engines, Guess, Pcm
+from serve_app.engines import Ear, Engines, Guess, Pcm, known_languages
 from serve_app.errors import EngineBusy, EngineGone
 from serve_app.hearing import Hearing
 from serve_app.incoming import Incoming
@@ -38,6 +38,7 @@ from serve_app.realtime.snapshot import Snapshot, creation, packed, unpacked
 from serve_app.realtime.wire import Wire
 from serve_app.responding import Responding
 from serve_app.session_options import SessionOptions as SessionOptions
+from serve_app.speech_text import language_of_text
 from serve_app.streams import first_of, to_the_end
 from serve_app.tapes import Tapes, audio_part
 from serve_app.warming import Warming
@@ -288,7 +289,9 @@ class Session:
 
     def _responding(self, response_id: str) -> Responding:
         send_audio = partial(self._send_audio, Codec())
-        return Responding(response_id, self._engines, self.post, send_audio, self._wait_for_room)
+        # Who says in which language the user speaks is answered in it.
+        language = language_of_text(self._wire.session.config().hints.language, known_languages(self._engines.text_to_speech))
+        return Responding(response_id, self._engines, self.post, send_audio, self._wait_for_room, language)
 
     async def _send_audio(self, codec: Codec, clause: cmd.Speak, pcm: Pcm | None) -> float:
         """`codec`: of the response that the clause belongs to."""

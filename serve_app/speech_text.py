@@ -7,12 +7,14 @@ reply as it comes (core/clauses.py), and needs nothing of what comes before or a
 
 from __future__ import annotations
 
+import asyncio
 import re
 import unicodedata
 from typing import TYPE_CHECKING
 
 from serve_app import speech_languages
 from serve_app.core.clauses import ClauseCutter
+from serve_app.languages import primary
 from serve_app.speech_identifiers import ANNOUNCED, CLAUSE_BORDER
 from serve_app.speech_markdown import CodeFilter as CodeFilter
 from serve_app.speech_markdown import without_markdown
@@ -88,7 +90,7 @@ def speakable(text: str, language: str = "en") -> str:
     `language`: BCP 47 tag. Markdown, emoji and addresses go in every language; numbers, signs and abbreviations are read in `LANGUAGES`,
     and stay as they are in others.
     """
-    code = re.split("[-_]", language.lower())[0]
+    code = primary(language)
     for _ in range(MOST_PASSES):
         before, text = text, _pass(text, code)
         if text == before:
@@ -96,9 +98,28 @@ def speakable(text: str, language: str = "en") -> str:
     return text
 
 
+_prepared: set[str] = set()
+
+
+def language_of_text(said: str | None, spoken: tuple[str, ...] | None) -> str:
+    """The language to read a text in. `said`: that of its author, None where nobody said it. `spoken`: those of the voices, None where they
+    do not say."""
+    tag = primary(said) if said else ""
+    if tag in LANGUAGES and (spoken is None or tag in map(primary, spoken)):
+        return tag
+    return primary(spoken[0]) if spoken and len({primary(one) for one in spoken}) == 1 else "en"
+
+
+async def prepared(language: str) -> None:
+    """Returns once texts of the language are read without waiting; what that loads is loaded in another thread."""
+    if language not in _prepared:
+        await asyncio.to_thread(prepare, language)
+
+
 def prepare(language: str = "en") -> None:
     """Imports and compiles what the first clause in the language would wait for: about 0.3 s, of Chinese and Japanese about 1 s."""
     speakable("**It** costs $4.50 on 3 May, see https://example.com \U0001f600", language)
+    _prepared.add(language)
 
 
 def _pass(text: str, language: str) -> str:

@@ -18,6 +18,7 @@ from serve_app.languages import UnknownLanguage, known
 from serve_app.realtime.session_object import Served
 from serve_app.realtime.voices import VOICES, served_voice
 from serve_app.speaking import spoken
+from serve_app.speech_text import language_of_text, prepared
 
 MAX_INPUT = 4096
 """Characters (platform.openai.com/docs/api-reference/audio/createSpeech)."""
@@ -53,18 +54,19 @@ class SpeechRequest(BaseModel):
 
 async def answer(request: Request, engine: TextToSpeech, served: Served) -> Response:
     asked = await json_of(request, SpeechRequest)
-    _check_language(asked.language, known_languages(engine))
+    language = language_of_text(_language(asked.language, known_languages(engine)), known_languages(engine))
+    await prepared(language)
     voice, speed = _voice(asked.voice_name, served), asked.speed or served.speed
-    chunks = _encoded(spoken(asked.input, voice, speed, engine, RATE), asked.response_format)
+    chunks = _encoded(spoken(asked.input, voice, speed, engine, RATE, language), asked.response_format)
     if asked.stream_format == "sse":
         return await event_stream(request, _events(chunks))
     return await streamed(request, chunks, MEDIA_TYPES[asked.response_format])
 
 
-def _check_language(language: str | None, spoken: tuple[str, ...] | None) -> None:
-    """Raises `ApiError`. Kokoro's clients may give its letter: `a` and `b` are English."""
+def _language(language: str | None, spoken: tuple[str, ...] | None) -> str | None:
+    """The tag of what the client wrote. Raises `ApiError`. Kokoro's clients may give its letter: `a` and `b` are English."""
     try:
-        known(KOKORO_LETTERS.get(language or "", language), spoken, "text-to-speech engine")
+        return known(KOKORO_LETTERS.get(language or "", language), spoken, "text-to-speech engine")
     except UnknownLanguage as unknown:
         raise ApiError(400, f"Invalid value for 'language': {unknown}.", "unsupported_language", "language") from unknown
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serve_app.speech_text import Wording, clauses_in_words, speakable
+from serve_app.speech_text import Wording, clauses_in_words, language_of_text, prepared, speakable
 from tests.speech.table import Case, cases, failures, report, words_of
 
 TABLE = cases()
@@ -53,6 +53,18 @@ def test_words_that_only_look_like_abbreviations_and_numerals_stay():
         "Do, or do not; there is no try.",
     ):
         assert speakable(plain) == plain
+
+
+def test_a_text_is_read_in_the_language_that_is_known_of_it_or_of_the_voices():
+    assert language_of_text("de-AT", None) == language_of_text(None, ("de",)) == language_of_text("de", ("en", "de-DE")) == "de"
+    assert language_of_text(None, None) == language_of_text("de", ("en",)) == language_of_text("sw", None) == "en"
+    assert language_of_text(None, ("fr", "de")) == "en"
+
+
+async def test_a_language_is_loaded_once_and_elsewhere():
+    await prepared("ja")
+    await prepared("ja")
+    assert speakable("5月3日", "ja") == "五月三日"
 
 
 def _said(written: str, language: str) -> str:
