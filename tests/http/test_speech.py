@@ -168,3 +168,13 @@ async def one_word(session: AsyncRealtimeConnection) -> None:
     await session.response.create(response={"max_output_tokens": 1})
     while (await session.recv()).type != "response.done":
         pass
+
+
+async def test_numbers_are_read_in_the_language_that_the_client_says(client: AsyncOpenAI, engines: Engines) -> None:
+    engines.text_to_speech.languages = ("en", "de")
+    await speak(client, "Es kostet 3,50 €.", extra_body={"language": "de"})
+    await speak(client, "It costs $3.50.")
+    assert [speech.text for speech in engines.text_to_speech.spoken] == [
+        "Es kostet drei Euro fünfzig.",
+        "It costs three dollars and fifty cents.",
+    ]
