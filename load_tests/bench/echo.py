@@ -5,10 +5,10 @@
 Answers (Kokoro's, made once and kept) are played in a synthetic room (load_tests/bench/echo_room.py). In the first part nobody speaks:
 every interruption is false. In the second a recorded question is spoken over each answer, and an interruption counts from its first
 sound to a second after its end; earlier ones are false. Each condition is run with nothing done about echoes, with the agent's own sound
-known, and with its words known too. With `--unsteady` nobody speaks either, and the client, the server or the line between them is late,
-stops, or loses something, as on a busy machine; `--answers` is how many are played in each of those conditions. Levels are against the
-agent's voice: of the echo as the microphone hears it, and of the user there. A headset's microphone hears no echo. No server is needed;
-one core does it in some minutes.
+known, and with its words known too. With `--unsteady` both parts are another: the client, the server or the line between them is late,
+stops, or loses something, as on a busy machine; `--answers` is how many are played in each condition while nobody speaks. Levels are
+against the agent's voice: of the echo as the microphone hears it, and of the user there. A headset's microphone hears no echo. No server
+is needed; one core does it in some minutes.
 """
 
 import argparse
@@ -79,6 +79,8 @@ LINES = {
     "some of each": Line(up_s=0.1, down_s=0.2, stall_s=0.5, pace=1.0, client_stall_s=0.3),
 }
 UNSTEADY_ECHOES = (Echo(0.05, -6), Echo(0.12, -12), Echo(0.3, -20))
+UNSTEADY_FOR_USERS = ("steady", "at 0.8, server stalls for up to 0.5 s", "client stalls for up to 0.8 s")
+SHIPPED = "sound and words"
 LONGEST_ANSWER_S = 20.0
 
 
@@ -97,8 +99,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=26.0, help="of each condition without a user")
     parser.add_argument("--quick", action="store_true", help="few conditions")
-    parser.add_argument("--unsteady", action="store_true", help="that part alone")
-    parser.add_argument("--answers", type=int, default=6, help="of each condition of that part")
+    parser.add_argument("--unsteady", action="store_true", help="instead, with what is late")
+    parser.add_argument("--answers", type=int, default=6, help="of each condition of --unsteady")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
@@ -130,7 +132,20 @@ async def _unsteady(bench: "Bench", answers: int) -> dict[str, Any]:
         rows.append({"condition": name, "cells": cells})
     answered, false = (sum(cell[what] for row in rows for cell in row["cells"]) for what in ("answers", "false"))
     _write(f"{false} of {answered}\n")
-    return {"unsteady": rows, "answers": answered, "false": false}
+    return {"unsteady": rows, "answers": answered, "false": false, **await _unsteady_users(bench)}
+
+
+async def _unsteady_users(bench: "Bench") -> dict[str, Any]:
+    _write("\nThe user speaks over answers, and not all is on time\n")
+    levels = [(echo_db, user_db) for echo_db in (None, -12) for user_db in USER_LEVELS_DB]
+    rows = [
+        {"line": name, **await bench.spoken_over(echo_db, user_db, SHIPPED, line=LINES[name])}
+        for name in UNSTEADY_FOR_USERS
+        for echo_db, user_db in levels
+    ]
+    asked, interrupted = (sum(row[SHIPPED][what] for row in rows) for what in ("asked", "interrupted"))
+    _write(f"{interrupted} of {asked}\n")
+    return {"spoken_over": rows, "asked": asked, "interrupted": interrupted}
 
 
 async def _sayings() -> list[Saying]:
@@ -172,23 +187,23 @@ class Bench:
         return row
 
     async def unsteady(self, echo: Echo, line: Line, answers: int) -> dict[str, Any]:
-        room = self._room(echo, "sound and words", line)
+        room = self._room(echo, SHIPPED, line)
         while room.answers <= answers and room.now < room.began_at + answers * LONGEST_ANSWER_S:
             await room.passes(np.zeros(FRAME))
         cell = {"lag_s": echo.lag_s, "level_db": echo.level_db, "answers": min(room.answers, answers)}
         return cell | {"false": len(room.interrupted_at), "answer_s": round(room.client.played_s, 1)}
 
-    async def spoken_over(self, echo_db: float | None, user_db: float) -> dict[str, Any]:
+    async def spoken_over(self, echo_db: float | None, user_db: float, *handlings: str, line: Line = STEADY) -> dict[str, Any]:
         name = f"{'no echo' if echo_db is None else f'echo {echo_db} dB'}, user {user_db} dB"
         row: dict[str, Any] = {"condition": name}
-        for handling in HANDLINGS:
-            room = self._room(Echo(0.1, echo_db), handling)
+        for handling in handlings or HANDLINGS:
+            room = self._room(Echo(0.1, echo_db), handling, line)
             asked = [await _asks(room, self._question(file, user_db), after_s) for after_s in SPEAKS_AFTER_S for file in QUESTIONS]
             late_s = [by_user[0] for by_user in asked if by_user]
             waits = {"median_s": round(median(late_s), 2), "longest_s": round(max(late_s), 2)} if late_s else {}
             false = len(room.interrupted_at) - sum(map(len, asked))
             row[handling] = {"asked": len(asked), "interrupted": len(late_s), **waits, "false": false}
-        _write(ROW.format(name, *(_of_user(row[one]) for one in HANDLINGS)))
+        _write(f"{name:>32} " + " ".join(f"{_of_user(row[one]):>22}" for one in handlings or HANDLINGS) + "\n")
         return row
 
     async def cost(self) -> dict[str, float]:
