@@ -1,7 +1,6 @@
 """The whole application on Serve, with fakes for engines, through its own door."""
 
 import asyncio
-import base64
 import json
 import os
 import signal
@@ -15,6 +14,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.cluster.callers import SECOND
 from tests.deployments.conftest import FAKE, PATIENCE_S, eventually
 
 NOBODY = {"sessions": 0, "leases": 0, "utterances": 0}
@@ -48,7 +48,7 @@ async def test_a_spoken_turn_goes_through_all_replicas_and_leaves_nothing(server
         await received(socket, "session.created")
         push_to_talk = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
         await socket.send(json.dumps({"type": "session.update", "session": push_to_talk}))
-        await socket.send(json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(bytes(48_000)).decode()}))
+        await socket.send(json.dumps({"type": "input_audio_buffer.append", "audio": SECOND}))
         await socket.send(json.dumps({"type": "input_audio_buffer.commit"}))
         await socket.send(json.dumps({"type": "response.create"}))
         response = (await received(socket, "response.done"))["response"]
