@@ -131,14 +131,15 @@ def test_a_refused_microphone_is_said_in_a_sentence(server_url: str, tmp_path: P
         page.wait(lambda: "microphone was refused" in page.status, "the sentence")
 
 
-def test_a_page_that_is_not_secure_says_why_there_is_no_microphone(server_url: str, tmp_path: Path) -> None:
-    elsewhere = server_url.replace("127.0.0.1", "sparkvox.test")
-    with page_at(elsewhere, tmp_path / "profile", ALLOW_MICROPHONE, "--host-resolver-rules=MAP sparkvox.test 127.0.0.1") as page:
-        page.press_talk()
-        page.wait(lambda: "https" in page.status, "the sentence")
-        page.say("Then I type.")
-        page.wait_for_answers(1)
-        assert page.all_sent("session.update")[0]["session"]["output_modalities"] == ["text"]
+def test_a_page_that_is_not_secure_says_why_there_is_no_microphone(tmp_path: Path) -> None:
+    arguments = ALLOW_MICROPHONE, "--host-resolver-rules=MAP sparkvox.test 127.0.0.1"
+    with serving(**{"gateway.hosts": "sparkvox.test"}) as url:
+        with page_at(url.replace("127.0.0.1", "sparkvox.test"), tmp_path / "profile", *arguments) as page:
+            page.press_talk()
+            page.wait(lambda: "https" in page.status, "the sentence")
+            page.say("Then I type.")
+            page.wait_for_answers(1)
+            assert page.all_sent("session.update")[0]["session"]["output_modalities"] == ["text"]
 
 
 def test_a_server_that_is_gone_is_said_with_what_to_do(tmp_path: Path) -> None:
