@@ -101,6 +101,7 @@ def needed(settings: Settings, proxy: str) -> dict[str, str]:
         MAX_MESSAGE_VARIABLE: str(settings.session.max_message_bytes),
         "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",  # at Serve's 10 a replica comes after the calls that it was for
         "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",  # Serve's 0.1 costs an idle server a sixth of what it uses
         "RAY_SERVE_AUTOSCALING_METRIC_RECORD_INTERVAL_FACTOR": "0.1",  # of look_back_period_s
     }
     if proxy == "haproxy":
