@@ -12,8 +12,8 @@ from websockets.exceptions import WebSocketException
 
 PATIENCE_S = 60.0
 A_SECOND_BYTES = 48_000
-SECOND = base64.b64encode(b"\x00\x20\x00\xe0" * (A_SECOND_BYTES // 4)).decode()
-"""Loud: what is silent is not recognised."""
+SECOND = base64.b64encode((b"\x00\x20" * 40 + b"\x00\xe0" * 40) * (A_SECOND_BYTES // 160)).decode()
+"""A tone of 300 Hz: what is silent is not recognised."""
 THINKS_S = 1.0
 """Long enough for a moment that a server which ends sessions takes for quiet."""
 PUSH_TO_TALK = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
