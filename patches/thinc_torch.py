@@ -1,7 +1,7 @@
 """spaCy without torch, in a process that has no other use for torch.
 
 Why: thinc, which spaCy's models run on, imports torch wherever it is installed, though the small English model of misaki runs on numpy
-alone. That costs text-to-speech 220 MiB and some seconds of its start.
+alone. That costs text-to-speech 170 MiB and some seconds of its start.
 How: `import torch` fails while spaCy is imported, as it does where torch is not installed; thinc then goes without. Where torch is loaded
 already nothing is gained, and where spacy-curated-transformers is installed its import would fail: then nothing is done.
 Upstream: explosion/thinc, thinc/compat.py, which tries the import and takes its failure for an answer; there is no switch for it.
