@@ -24,7 +24,8 @@ _SECRET = (
     r"(?:[Pp]ass)?[Cc]odes?|PIN|pin|OTP|[Pp]assword|[Pp]assphrase|[Cc]onfirmation|[Tt]racking|[Aa]ccount|[Aa]cct\.?|[Ss]erial|[Rr]eference|"
     r"[Rr]ef\.?|[Bb]ooking|[Rr]eservation|[Oo]rder|[Ii]nvoice|[Tt]icket|[Cc]ase|[Cc]laim|[Pp]olicy|[Mm]embership|[Mm]ember|[Cc]ustomer|"
     r"[Ee]mployee|[Ss]tudent|[Ll]icen[sc]e|[Pp]assport|[Rr]outing|[Cc]ard|ZIP|[Zz]ip|[Pp]ostcode|[Pp]ostal|SKU|IMEI|VIN|ISBN|SSN|IBAN|ID|"
-    r"[Ee]xtension|[Ee]xt\.?|[Ee]nding (?:in|with)|[Dd]igits|CVV|CVC|[Ll]ocker|[Vv]oucher|[Cc]oupon|[Gg]ift card|[Pp]hone|"
+    r"[Ee]xtension|[Ee]xt\.?|[Ee]nding (?:in|with)|(?:card|account|number|phone) ends (?:in|with)|"
+    r"[Dd]igits|CVV|CVC|[Ll]ocker|[Vv]oucher|[Cc]oupon|[Gg]ift card|[Pp]hone|"
     r"[Tt]elephone|[Ff]ax"
 )
 _IS = r"(?:\s(?:code|number|no\.?|num|ID|id|card))?(?:\s?(?:is|was|are|be|to|=|:|of|number|reads|will be))*:?\s?\ue000?#?\s?"

@@ -306,7 +306,7 @@ STEPS: Steps = (
     (re.compile(r"\b(degrees?)\s([CF])\b"), lambda found: f"{found[1]} {'Celsius' if found[2] == 'C' else 'Fahrenheit'}"),
     (re.compile(r"(?<=\d)\s?★"), " stars"),
     (re.compile(r"(?<![\d,])(\d),(?=\d(?![\d,]))"), r"\1, "),
-    (re.compile(r"(?<![\w.])(\d+):(\d+)(?![\d:.])"), r"\1 to \2"),
+    (re.compile(r"(?<![\w.])(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)(?![\d:]|\.\d)"), r"\1 to \2"),
     (re.compile(r"(?<![\w.])(\d[\d,]*)(?:st|nd|rd|th)\b"), _ordinal),
     (re.compile(rf"(?<![\w.,)])[-−](?={NUMBER})"), "minus "),
     (re.compile(r"(?<![\w.,)+])\+(?=\d)"), "plus "),

@@ -323,12 +323,12 @@ WORDS: Steps = (
     (
         re.compile(
             r"\b(section|chapter|part|act|volume|phase|stage|type|level|book|article|title|appendix|episode) ((?=[IVX]{2}|"
-            r"V\b)[IVX]+)\b(?!['’]\w|-\w)"
+            r"V\b|I(?=[.;:)]|$))[IVX]+)\b(?!['’]\w|-\w)"
         ),
         _part,
     ),
     (re.compile(rf"\b({_GIVEN}) (I)(?=\s?[.;:!?)]|\s?$|\s(?:of|ruled|reigned)\b|\s[A-Z][a-z])"), _ruler),
-    (re.compile(r"\bWW(I{1,3})\b"), lambda found: f"World War {cardinal(str(len(found[1])))}"),
+    (re.compile(r"\bWW(?:(I{1,3})|([123]))\b"), lambda found: f"World War {cardinal(found[2] or str(len(found[1])))}"),
     (re.compile(rf"\b({_TITLED}) ({_NUMERAL})\b(?!['’](?:m|ve|d|ll)\b)"), _ruler),
     (re.compile(rf"\b((?:{_GIVEN})(?:\s(?:[A-Z]\.?|[A-Z][a-z]+))?) ((?=[IVX]{{2}}|V\b|X\b)[IVX]+)\b(?<!\bJohn V)"), _ruler),
     (re.compile(r"\b([A-Z][\w'’]+|OS|[A-Z]{2,}) ((?=[IVX]{2}|V\b)[IVX]{1,6})\b(?!['’]\w|-\w)"), _after_name),
