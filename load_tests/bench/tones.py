@@ -105,13 +105,14 @@ async def _endings(frames: Sequence[bytes], length: int, silence_s: float) -> li
         if isinstance(event, SpeechStarted):
             hearing.begin("utterance", event.start_s, Hints())
         elif isinstance(event, SpeechStopped):
-            hearing.end("utterance")  # what is left of a frame then goes with the utterance, and the next frame begins there
+            hearing.end("utterance")
             found.append(Ending(number - number % len(frames) + SPEECH_FRAMES - 1, number))
 
     hearing = Hearing(PlainMicrophone(FakeVoiceActivity()), FakeTurnDetector(), lambda message: None, happened, lambda: False)
     hearing.configure(ServerVad(silence_s=silence_s))
     for number in range(length):
-        await hearing.append(codec.heard(frames[number % len(frames)], "audio/pcm"))
+        for pcm in codec.heard(frames[number % len(frames)], "audio/pcm"):
+            await hearing.append(pcm)
     return found
 
 

@@ -187,7 +187,7 @@ def test_the_hesitation_cost_a_draft_and_the_others_were_released(played: Played
 
 def test_one_session_was_refused_for_want_of_a_place(played: Played) -> None:
     reasons = played.prometheus.by("reason", "sum by (reason) (ray_sparkvox_refusals_total)")
-    assert reasons == {"places": 1, "key_places": 0, "audio": 0, "memory": 0, "engine": 0, "key": 0}
+    assert reasons == {"places": 1, "key_places": 0, "audio": 0, "memory": 0, "engine": 0, "key": 0, "host": 0}
 
 
 def test_prometheus_sees_every_measure_and_no_other(played: Played) -> None:
