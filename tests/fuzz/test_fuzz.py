@@ -1,6 +1,7 @@
 """The fuzzer finds nothing in the server as it is, and every kind of defect that is planted in it."""
 
 import asyncio
+import gc
 import json
 import logging
 import secrets
@@ -68,6 +69,7 @@ def test_the_grammar_gives_messages_of_every_kind() -> None:
 
 def found_by(rounds: int = ROUNDS) -> str:
     """What the fuzzer says of the defect that was planted."""
+    gc.collect()  # what an earlier planted defect left behind must not be found here
     for number in range(rounds):
         try:
             play(SEED, number, Found())
@@ -141,7 +143,8 @@ def test_work_that_is_left_behind_is_found(monkeypatch: pytest.MonkeyPatch) -> N
         return set()
 
     monkeypatch.setattr(Answering, "close", forgets)
-    assert "work is left" in found_by()
+    said = found_by()
+    assert "work is left" in said or "destroyed but it is pending" in said, "the second where memory is collected before the end"
 
 
 def test_an_ear_that_is_not_given_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
