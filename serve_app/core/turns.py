@@ -71,8 +71,8 @@ class Turns:
 
     def _stopped(self, event: ev.SpeechStopped, now: float) -> list[Command]:
         item_id = self._utterances.current
-        if item_id is None:
-            return []
+        if item_id is None or (self._barge_in.undecided and self._barge_in.undecided.stopped):
+            return []  # nothing was being said, or it is over already and waits for its words
         if self._barge_in.undecided and self._eager.covers(item_id, event.last_speech_s):
             if not self._eager.was_answered:
                 self._barge_in.over(event, now)

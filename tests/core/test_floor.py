@@ -148,6 +148,14 @@ def test_who_speaks_again_before_the_guess_is_there_goes_on() -> None:
     assert [message.content for message in talk.reply().prompt.messages][-1] == "Stop."
 
 
+def test_an_utterance_that_is_over_does_not_end_again_while_its_guess_is_awaited() -> None:
+    talk = talking()
+    sound(talk, None)
+    before = len(talk.commands)
+    talk.happens(ev.SpeechStopped(21.5, 21.0), after=0.1)
+    assert talk.commands[before:] == []
+
+
 @pytest.mark.parametrize("event", [ev.CommitAsked(1.0), ev.ClearAsked(), ev.Configured(Config(turn_taking=None))])
 def test_a_client_that_decides_while_the_guess_is_awaited_leaves_pairs(event: ev.Event) -> None:
     talk = talking()

@@ -278,9 +278,11 @@ class RandomConversation(RuleBasedStateMachine):
             return
         for item_id in self.world.utterances:
             self.world.happens(ev.TranscriptFinished(item_id, "Yes.", 1.0))
-        while len(self.world.conversation.responses):
-            created = [one["response"]["id"] for one in self.world.messages if one["type"] == "response.created"]
-            self.world.client(type="response.cancel", response_id=next(one for one in created if self.world.is_live(one)))
+        created = [one["response"]["id"] for one in self.world.messages if one["type"] == "response.created"]
+        for response_id in created:
+            if self.world.is_live(response_id):
+                self.world.client(type="response.cancel", response_id=response_id)
+        assert not len(self.world.conversation.responses), "a response that was told of is over once it is cancelled"
         self.world.seen.finish()
 
 
