@@ -5,7 +5,8 @@
     .venv/bin/python -m load_tests.stability --table              # only the table of what was run so far
 
 Each run is a pytest process of its own. What was run on this commit already is not run again, so that a run of hours can be broken off and
-taken up. Writes load_tests/results/stability.json and .md.
+taken up. Writes load_tests/results/stability.json and .md. A cell counts the last five runs, so that a fault that is mended leaves it;
+below the table every failure is listed with its commit.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 from xml.etree import ElementTree
 
@@ -41,12 +43,14 @@ PARTS = {
 }
 """What pytest is given for each."""
 CONDITIONS = {
-    "alone": "nothing else running",
+    "alone": "no load is added",
     "busy": "a process that computes all the time on each core, at the same priority",
     "one core": "taskset to one core",
 }
 LONGEST_S = 3600.0
 """Beyond this a run counts as hung."""
+LAST = 5
+"""So many runs of a part under one condition are counted."""
 
 
 def main() -> int:
@@ -82,8 +86,13 @@ def run(part: str, condition: str) -> dict[str, Any]:
         seconds = round(time.monotonic() - began)
         if not report.exists():
             why = f"no report; it ended with {running.returncode}: {log.read_text()[-300:]}"
-            return {"passed": 0, "skipped": 0, "failed": {"the run": why}, "seconds": seconds}
-        return {**_read(report), "seconds": seconds}
+            return {"passed": 0, "skipped": 0, "failed": {"the run": why}, "seconds": seconds, "load": _load()}
+        return {**_read(report), "seconds": seconds, "load": _load()}
+
+
+def _load() -> float:
+    """The machine's load average of the last five minutes, which shows what else ran."""
+    return round(os.getloadavg()[1], 1)
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
@@ -91,17 +100,19 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     lines = [
         "# Stability of the tests that start a server or a browser",
         "",
-        f"`python -m load_tests.stability` on {machine()}; {datetime.now(UTC):%d %B %Y}. In each cell: runs without a failure of all runs.",
+        f"`python -m load_tests.stability` on {machine()}; {datetime.now(UTC):%d %B %Y}. In each cell: runs without a failure "
+        f"of the last {LAST}.",
         *(f"{name.capitalize()}: {what}." for name, what in CONDITIONS.items()),
         "",
-        f"| tests | {' | '.join(CONDITIONS)} | seconds, median of alone |",
-        f"| --- | {' | '.join('---' for _ in CONDITIONS)} | --- |",
+        f"| tests | {' | '.join(CONDITIONS)} | seconds, median of alone | load average, median of alone |",
+        f"| --- | {' | '.join('---' for _ in CONDITIONS)} | --- | --- |",
     ]
     for part in PARTS:
         of_part = [row for row in rows if row["part"] == part]
         cells = [_cell([row for row in of_part if row["condition"] == condition]) for condition in CONDITIONS]
-        alone = sorted(row["seconds"] for row in of_part if row["condition"] == "alone")
-        lines.append(f"| {part} | {' | '.join(cells)} | {alone[len(alone) // 2] if alone else 'not run'} |")
+        alone = [row for row in of_part if row["condition"] == "alone"]
+        figures = [str(median(row[name] for row in alone)) if alone else "not run" for name in ("seconds", "load")]
+        lines.append(f"| {part} | {' | '.join((*cells, *figures))} |")
     commits = ", ".join(dict.fromkeys(row["commit"] for row in rows))
     lines += ["", f"Commits: {commits}.", ""]
     for row in rows:
@@ -113,6 +124,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 def _cell(rows: Sequence[dict[str, Any]]) -> str:
     if not rows:
         return "not run"
+    rows = rows[-LAST:]
     good = sum(not row["failed"] for row in rows)
     return f"{'green' if good == len(rows) else '**red**'} {good} of {len(rows)}"
 

@@ -49,7 +49,7 @@ INTERRUPTION = Utterance("what_is_your_name.wav", "What is your name?")
 TOOL, CITY, RESULT = "temperature", "Paris", "It is 21 degrees in Paris."
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
 DESCRIPTION = "How warm it is in a city."
-INSTRUCTIONS = "You are a voice assistant. Answer in one short sentence."
+INSTRUCTIONS = "You are a voice assistant. Answer in one short sentence. A story may be long."
 
 ANSWER, ANSWER_WITH_RESULT, LAST_ANSWER = "It is Paris.", "It has 21 degrees now.", "As you like."
 STORY = "Once there was a dragon. " + "He lived in a cave and was fond of the princess, who came by each day. " * 8
@@ -122,6 +122,7 @@ class FakeStage:
 
     def agrees(self, seen: Seen) -> None:
         _went_well(seen, self._round)
+        assert seen.endings == ENDINGS
         assert seen.arguments == [json.loads(self._round.call.arguments)]
         assert seen.first_answer_bytes == round(len(ANSWER) * S_PER_LETTER * BYTES_A_SECOND)
         said = [who_said for who_said in seen.history if who_said[1]]
@@ -152,7 +153,10 @@ class RealStage:
         self._round = tool_round
 
     def agrees(self, seen: Seen) -> None:
+        """A short story may have been sent whole before the user speaks over it: its response is completed then, and only the playback is
+        cut. How long it is depends on the model's floats, and so on the processor."""
         _went_well(seen, self._round)
+        assert seen.endings in (ENDINGS, ["completed"] * len(ENDINGS)), seen.history
         assert [set(arguments) for arguments in seen.arguments] == [set(json.loads(self._round.call.arguments))]
         said = [who_said for who_said in seen.history if who_said[1]]
         heard = [words for who, words in said if who == "user"]
@@ -164,7 +168,6 @@ class RealStage:
 
 def _went_well(seen: Seen, tool_round: ToolRound) -> None:
     assert seen.errors == []
-    assert seen.endings == ENDINGS
     assert len(seen.results) == 1 and seen.results[0] == (tool_round.result or seen.results[0])
     assert seen.interrupted and seen.truncated
 

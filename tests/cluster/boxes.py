@@ -41,7 +41,7 @@ class Cluster:
     hosts: Hosts
     folder: Path
     settings: tuple[str, ...] = SETTINGS
-    _nodes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _nodes: list[tuple[Host, subprocess.Popen[bytes]]] = field(default_factory=list)
 
     @property
     def a(self) -> Host:
@@ -55,7 +55,7 @@ class Cluster:
     # --- what its users do ---
 
     def start_head(self) -> None:
-        self._nodes.append(self._start(self.a, "head", *self.settings, "--host", "0.0.0.0"))
+        self._start(self.a, "head", *self.settings, "--host", "0.0.0.0")
 
     def start_other(self) -> None:
         """With the token copied, as one does by hand."""
@@ -63,7 +63,14 @@ class Cluster:
         token.parent.mkdir(exist_ok=True)
         token.write_bytes((self.state(self.a) / "token").read_bytes())
         token.chmod(0o600)
-        self._nodes.append(self._start(self.b, "join", self.a.inner))
+        self._start(self.b, "join", self.a.inner)
+
+    def start_what_ended(self) -> None:
+        """Each host whose node runs no more: a case that failed half-way takes no later one with it."""
+        last = dict(self._nodes)
+        for host, start in ((self.a, self.start_head), (self.b, self.start_other)):
+            if host in last and last[host].poll() is not None:
+                start()
 
     def leave(self, host: Host) -> None:
         """Until the node has left."""
@@ -81,7 +88,7 @@ class Cluster:
 
     def bury(self) -> None:
         """The nodes, once their hosts have ended: they are children of this process."""
-        for node in self._nodes:
+        for _, node in self._nodes:
             node.wait(PATIENCE_S)
 
     # --- what can be seen ---
@@ -159,9 +166,10 @@ class Cluster:
         root = str(Path(__file__).parents[2])
         return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONPATH": root, "PYTHONUNBUFFERED": "1"}
 
-    def _start(self, host: Host, *words: str) -> subprocess.Popen[bytes]:
+    def _start(self, host: Host, *words: str) -> None:
         own = ["--inner", "inner0", "--num-gpus", "1", "--num-cpus", "2", "--drain", "30", "--state", str(self.state(host))]
-        return host.start([sys.executable, "-m", "serve_app", "node", *words, *own], self.environment(), self._log(host))
+        command = [sys.executable, "-m", "serve_app", "node", *words, *own]
+        self._nodes.append((host, host.start(command, self.environment(), self._log(host))))
 
     def _log(self, host: Host) -> Path:
         return self.folder / f"{'a' if host is self.a else 'b'}.log"

@@ -38,7 +38,8 @@ class Caller:
         await self._send({"type": "session.update", "session": PUSH_TO_TALK})
         items = [event["item"] for event in await self._until("session.updated") if event["type"] == "conversation.item.done"]
         parts = [part for item in items for part in item["content"]]
-        self.remembers = tuple(part.get("transcript") or part["text"] for part in parts)
+        said = (part.get("transcript") or part.get("text") for part in parts)  # an answer that failed at once has a part without words
+        self.remembers = tuple(words for words in said if words)
 
     async def says(self) -> str:
         """One spoken turn through all engines; the status of its response. Raises `Lost`."""

@@ -39,6 +39,7 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture
 def whole(cluster: Cluster, stopwatch: Stopwatch) -> Cluster:
     """With everything on both hosts, whatever the case before has done to it."""
+    cluster.start_what_ended()
     try:
         until(cluster.is_whole, "both hosts have all parts")
     except AssertionError:
