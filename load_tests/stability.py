@@ -3,6 +3,7 @@
     .venv/bin/python -m load_tests.stability                      # five times each: hours
     .venv/bin/python -m load_tests.stability --times 1 --parts load web --conditions alone
     .venv/bin/python -m load_tests.stability --table              # only the table of what was run so far
+    .venv/bin/python -m load_tests.stability --logs FOLDER        # keeps there what pytest wrote in the runs that failed
 
 Each run is a pytest process of its own. What was run on this commit already is not run again, so that a run of hours can be broken off and
 taken up. Writes load_tests/results/stability.json and .md. A cell counts the last five runs, so that a fault that is mended leaves it;
@@ -12,6 +13,7 @@ below the table every failure is listed with its commit.
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -62,7 +64,8 @@ def main() -> int:
             for part in args.parts:
                 if args.table or any(_key(row) == (commit, part, condition, number) for row in rows):
                     continue
-                row = {"commit": commit, "part": part, "condition": condition, "run": number, **run(part, condition)}
+                kept = args.logs and args.logs / f"{commit}-{part}-{condition.replace(' ', '_')}-{number}.log"
+                row = {"commit": commit, "part": part, "condition": condition, "run": number, **run(part, condition, kept)}
                 rows.append(row)
                 RESULT.write_text(json.dumps(rows, indent=1) + "\n")
                 say(f"{part}, {condition}, run {number}: {_cell([row])} in {row['seconds']} s")
@@ -70,8 +73,9 @@ def main() -> int:
     return int(any(row["failed"] for row in rows if row["commit"] == commit))
 
 
-def run(part: str, condition: str) -> dict[str, Any]:
-    """Run one part once. Each failed test is named, with the first line of its message; a run that hangs or breaks off is one failure."""
+def run(part: str, condition: str, kept: Path | None = None) -> dict[str, Any]:
+    """Run one part once. Each failed test is named, with the first line of its message; a run that hangs or breaks off is one failure.
+    `kept`: where the log of a run that failed goes."""
     with tempfile.TemporaryDirectory() as folder, _condition(condition):
         report, log = Path(folder) / "junit.xml", Path(folder) / "log"
         command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *PARTS[part]]
@@ -84,6 +88,9 @@ def run(part: str, condition: str) -> dict[str, Any]:
             except subprocess.TimeoutExpired:
                 os.killpg(running.pid, signal.SIGKILL)
         seconds = round(time.monotonic() - began)
+        if kept and running.returncode != 0:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(log, kept)
         if not report.exists():
             why = f"no report; it ended with {running.returncode}: {log.read_text()[-300:]}"
             return {"passed": 0, "skipped": 0, "failed": {"the run": why}, "seconds": seconds, "load": _load()}
@@ -168,6 +175,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=list(CONDITIONS))
+    parser.add_argument("--logs", type=Path, metavar="FOLDER")
     parser.add_argument("--table", action="store_true", help="run nothing")
     return parser.parse_args()
 

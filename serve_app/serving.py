@@ -103,6 +103,9 @@ def needed(settings: Settings, proxy: str) -> dict[str, str]:
         "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",  # Serve's 0.1 costs an idle server a sixth of what it uses
         "RAY_SERVE_AUTOSCALING_METRIC_RECORD_INTERVAL_FACTOR": "0.1",  # of look_back_period_s
+        # At Serve's 5 a busy machine kills the proxy that is still starting, and the start of the server fails with it. As long as
+        # `serve.start` waits.
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
     }
     if proxy == "haproxy":
         wanted |= {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from serve_app import models, weights, wiring
+from serve_app import models, serving, weights, wiring
 from serve_app.errors import SettingsError
 from serve_app.settings import Settings
 
@@ -31,3 +31,10 @@ def test_routes_to_an_engine_on_another_server_are_refused():
     settings = Settings.of({"profile": "fake", "stt.routes": {"kn": {"engine": "openai"}}})
     with pytest.raises(SettingsError, match="stt.routes cannot have the engine openai"):
         wiring.graph(settings)
+
+
+def test_a_proxy_that_starts_slowly_is_not_killed_while_the_server_waits_for_it() -> None:
+    from ray.serve._private.constants import HTTP_PROXY_TIMEOUT
+
+    environment = serving.needed(Settings.of({"profile": "fake"}), "haproxy")
+    assert float(environment["RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S"]) >= HTTP_PROXY_TIMEOUT
