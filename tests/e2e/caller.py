@@ -82,7 +82,11 @@ class Caller:
         """For at least so long before what is said next."""
         self._said.append(np.zeros(int(seconds * RATE), np.int16))
 
-    async def gets(self, kind: str) -> Event:
+    async def gets(self, kind: str, after: Event | None = None) -> Event:
+        """The next event of that kind, or the first one after an event: in which order events of two kinds come may be open."""
+        if after is not None:
+            self._read = self.events.index(after) + 1
+
         async def found() -> Event:
             async with self._news:
                 while True:
